@@ -1,0 +1,99 @@
+"""Writes `docs/commands.md` from the program's own words: `python scripts/commands_page.py FILE`.
+
+Owns the page's frame; commands, options and their help are the program's. A test fails while the page is another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pepys.cli import build_app
+
+_HEAD = """# Commands
+
+Generated from the program by `make docs`; do not edit.
+
+Ids may be given as any unique prefix; `last` means the newest session. A time is RFC 3339, or with one session an
+offset from its start (`1:02:03.5`, `90s`). With `--json` stdout carries JSON alone, one document, or one object a line
+for streams; text for people and progress then go to stderr. Times in JSON are integers with the unit in their name, or
+RFC 3339 in UTC.
+
+An error is one line on stderr that says what failed, why and what to do; with `--json` also
+`{"error": {"code", "message", "remedy"}}` on stdout.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 2 | wrong usage |
+| 3 | not found |
+| 4 | a device, key or permission is missing |
+| 5 | storage is full or cannot be written |
+| 6 | data are damaged |
+| 8 | busy: a second host, already recording, a port in use |
+| 9 | partial: some tracks, stages or records failed, the rest is safe |
+| 130 | interrupted, after a clean stop |
+
+## Options of every command
+
+- `--home DIR`: the data folder; else `PEPYS_HOME`, else the platform's place.
+- `--json`: machine output on stdout.
+- `--debug`: show tracebacks.
+- `--help`: show the words of a command. `pepys --version` shows the version.
+"""
+_EVERYWHERE = frozenset({"home", "as_json", "debug", "version", "help"})
+
+
+def commands(command: Any, name: str = "pepys") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by its full name, in the program's order."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield name, command
+    for word, child in below.items():
+        yield from commands(child, f"{name} {word}")
+
+
+def section(name: str, command: Any) -> str:
+    """The part of the page about one command."""
+    own = [parameter for parameter in command.params if parameter.name not in _EVERYWHERE and not parameter.hidden]
+    words = [_word(parameter) for parameter in own if not parameter.opts[0].startswith("-")]
+    lines = [f"## {name}", "", f"`{' '.join([name, *words])}`", "", (command.help or "").strip(), ""]
+    lines += [f"- {_described(parameter)}" for parameter in own]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render() -> str:
+    """The whole page."""
+    program = typer.main.get_command(build_app())
+    return "\n".join([_HEAD, *(section(name, command) for name, command in commands(program))])
+
+
+def _word(parameter: Any) -> str:
+    word = (parameter.metavar or parameter.name.upper()).strip("[]") + ("..." if parameter.nargs != 1 else "")
+    return word if parameter.required else f"[{word}]"
+
+
+def _described(parameter: Any) -> str:
+    if not parameter.opts[0].startswith("-"):
+        return f"`{_word(parameter)}`: {parameter.help or ''}".rstrip(": ")
+    value = "" if parameter.is_flag else f" {parameter.metavar or _kind(parameter)}"
+    names = ", ".join(f"`{name}{value}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    default = parameter.default
+    shown = f" Default: {default}." if isinstance(default, (int, float, str)) and not parameter.is_flag else ""
+    return f"{names}: {parameter.help or ''}{shown}".rstrip(": ")
+
+
+def _kind(parameter: Any) -> str:
+    choices = getattr(parameter.type, "choices", None)
+    if choices:
+        return "/".join(choices)
+    number = any(word in parameter.type.name for word in ("integer", "float", "number"))
+    return "N" if number else str(parameter.name).upper()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")
