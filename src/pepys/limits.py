@@ -1,0 +1,157 @@
+"""Every limit of pepys, named once: lengths of queues, sizes, time-outs.
+
+Units stand last in a name (`_ns`, `_s`, `_bytes`). A limit that a user may change is a setting, not a limit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NS_PER_S: Final = 1_000_000_000
+NS_PER_MS: Final = 1_000_000
+
+# --- names and text
+SESSION_NAME_CHARS: Final = 255
+TAG_CHARS: Final = 64
+NOTE_CHARS: Final = 10_000
+
+# --- media
+FRAGMENT_NS: Final = 800 * NS_PER_MS
+SEGMENT_MIN_FRAMES: Final = 90
+SEGMENT_MIN_NS: Final = 30 * NS_PER_S
+SEGMENT_MAX_FRAMES: Final = 300
+SEGMENT_MAX_NS: Final = 60 * NS_PER_S
+
+# --- blobs and journal
+SEALED_FRAME_BYTES: Final = 64 * 1024
+BLOB_BYTES: Final = 16 * 1024 * 1024
+JOURNAL_RECORD_BYTES: Final = 1024 * 1024
+CHUNK_EVENTS: Final = 4096
+UNPACKED_BYTES: Final = 256 * 1024 * 1024
+STRAY_NS: Final = 3600 * NS_PER_S
+REUSE_GRACE_NS: Final = 60 * NS_PER_S
+
+# --- databases and search
+DATABASE_BUSY_MS: Final = 30_000
+QUERY_TERMS: Final = 16
+SEARCH_HITS: Final = 1000
+SNIPPET_CHARS: Final = 160
+CHUNK_INTERVAL_NS: Final = 300 * NS_PER_S
+
+# --- recorder
+WRITE_QUEUE_ITEMS: Final = 256
+WRITE_QUEUE_SOUND_RESERVE: Final = 64
+WIRE_LINE_BYTES: Final = 1024 * 1024
+WIRE_OUT_BYTES: Final = 4 * 1024 * 1024
+WIRE_PUSHES: Final = 1024
+WIRE_PEERS: Final = 32
+RECORDER_START_S: Final = 30.0
+SHOTS_INTERVAL_NS: Final = 10 * NS_PER_S
+SHOTS_QUEUE: Final = 4
+SOURCE_START_NS: Final = 3 * NS_PER_S
+SOUND_SILENT_NS: Final = NS_PER_S
+SOUND_LATE_NS: Final = 300 * NS_PER_MS
+SOUND_RETRY_MIN_NS: Final = NS_PER_S
+SOUND_RETRY_MAX_NS: Final = 30 * NS_PER_S
+SOUND_SEGMENT_NS: Final = 40 * NS_PER_S
+BEAT_NS: Final = 10 * NS_PER_S
+ANCHOR_NS: Final = 60 * NS_PER_S
+DISK_LOOK_NS: Final = NS_PER_S
+PROBE_S: Final = 3.0
+DISK_RATE_LOOKS: Final = 60
+WRITER_END_S: Final = 20.0
+ORPHAN_LOOK_NS: Final = 10 * NS_PER_S
+STALL_NS: Final = 10 * NS_PER_S
+LAST_FRAGMENT_NS: Final = 10 * NS_PER_MS
+SOURCE_LOOK_NS: Final = 20 * NS_PER_MS
+LOOP_SIGNALS: Final = 8
+NOTHING_LEFT_NS: Final = 30 * NS_PER_S
+LOOP_POSTED: Final = 1024
+SOUND_RATE: Final = 48_000
+SOUND_LATENCY_MS: Final = 20
+SOUND_READ_BYTES: Final = 64 * 1024
+SOUND_STEP_NS: Final = 200 * NS_PER_MS
+SOUND_SETTLE_BLOCKS: Final = 4
+SOUND_DRAIN_NS: Final = 150 * NS_PER_MS
+SOUND_DRIFT_NS: Final = 60 * NS_PER_MS
+SOUND_DRIFT_WINDOW_NS: Final = 10 * NS_PER_S
+SEGMENT_BYTES: Final = 12 * 1024 * 1024
+FOCUS_MIN_NS: Final = 200 * NS_PER_MS
+SHOT_HASHES: Final = 4096
+ORPHAN_NS: Final = 30 * 60 * NS_PER_S
+DISK_RESERVE_BYTES: Final = 512 * 1024 * 1024
+
+# --- host and control socket
+CONTROL_CONNECT_S: Final = 2.0
+CONTROL_S: Final = 150.0
+STATUS_S: Final = 5.0
+START_S: Final = 60.0
+STOP_S: Final = 120.0
+RECORDER_EXIT_S: Final = 10.0
+CONTROL_CLIENTS: Final = 32
+SUBSCRIBER_QUEUE: Final = 64
+RECORDER_END_LOOK_NS: Final = 50 * NS_PER_MS
+
+# --- programs that the demo and the tests start
+CHILD_START_NS: Final = 15 * NS_PER_S
+CHILD_STOP_NS: Final = 3 * NS_PER_S
+
+# --- doctor
+DOCTOR_CHILD_S: Final = 20.0
+
+# --- capture and codecs
+SCALE_CONTEXTS: Final = 16
+PATCHES_A_CAPTURE: Final = 16
+POINTER_IDLE_NS: Final = 100 * NS_PER_MS
+POINTER_MOVING_NS: Final = 67 * NS_PER_MS
+CAPTURE_DELAY_NS: Final = 3 * NS_PER_MS
+FRAME_MIN_NS: Final = NS_PER_MS
+SOUND_BLOCK_SAMPLES: Final = 48_000
+
+# --- review and web
+OVERVIEW_BYTES: Final = 50_000
+BUCKET_MS: Final = 300_000
+ROW_APPS: Final = 60
+REVIEW_CACHE_SESSIONS: Final = 32
+READ_THREADS: Final = 4
+READ_QUEUE: Final = 64
+STREAM_ABOVE_BYTES: Final = 4 * 1024 * 1024
+STREAM_PIECE_BYTES: Final = 1024 * 1024
+REQUEST_BODY_BYTES: Final = 64 * 1024
+HTTP_CONNECTIONS: Final = 128
+HTTP_KEEP_ALIVE_S: Final = 30
+HTTP_GOODBYE_S: Final = 3
+SIGN_IN_CODE_NS: Final = 600 * NS_PER_S
+SIGN_IN_CODES: Final = 32
+SIGN_IN_TRIES: Final = 10
+SIGN_IN_TRIES_NS: Final = 60 * NS_PER_S
+BROWSER_SESSIONS: Final = 64
+BROWSER_SESSION_NS: Final = 12 * 3600 * NS_PER_S
+LONG_POLL_MAX_MS: Final = 30_000
+LONG_POLL_LOOK_NS: Final = 150 * NS_PER_MS
+SSE_CLIENTS: Final = 32
+SSE_LOOK_NS: Final = 2 * NS_PER_S
+SSE_SESSIONS: Final = 256
+SSE_COMMENT_NS: Final = 15 * NS_PER_S
+LIST_MAX: Final = 200
+SEARCH_MAX: Final = 200
+BUCKETS_MAX: Final = 10_000
+QUERY_CHARS: Final = 1_000
+WORKER_STOP_S: Final = 5
+WORKER_FAILURES: Final = 3
+
+# --- enrichment and export
+SHOTS_A_UNIT: Final = 8
+STRETCH_NS: Final = 300 * NS_PER_S
+STRETCH_MAX_SEGMENTS: Final = 64
+CUT_SEARCH_NS: Final = 2 * NS_PER_S
+UNIT_TRIES: Final = 2
+UNIT_ERROR_CHARS: Final = 500
+SPEECH_THREADS: Final = 2
+SUMMARY_INPUT_CHARS: Final = 400_000
+SUMMARY_SENTENCES: Final = 2_000
+WORKER_IDLE_S: Final = 5.0
+WORKER_NICE: Final = 10
+WORKER_POLL_NS: Final = 200 * NS_PER_MS
+JOB_UNCLAIMED_NS: Final = 10 * NS_PER_S
+WORKER_STARTS: Final = 3

@@ -1,0 +1,240 @@
+"""The events of a session: one record each in its journal, later in its sealed chunks.
+
+An event is a frozen dataclass; on disk it is one JSON object with its type's name under `t`. Unknown fields are
+ignored and missing ones take their default, so that a reader of this version reads what a later one of the same
+format wrote. `at_ns` is axis time: nanoseconds since media time 0 on the session's wall axis, gaps included.
+`media_ns` is the position on the playback timeline, gaps excluded.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record of the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted(Event):
+    """The first event: what was asked for, and the wall time of media time 0."""
+
+    session: str
+    name: str
+    started_wall_ns: int
+    device: str
+    tags: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStarted(Event):
+    """Recording began or went on; `boot_ns` is CLOCK_BOOTTIME at `at_ns` in the boot `boot_id`."""
+
+    span: int
+    at_ns: int
+    media_ns: int
+    boot_id: str
+    boot_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorNoted(Event):
+    """The wall clock, read again once a minute."""
+
+    at_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEnded(Event):
+    """Nothing of this span lies past `at_ns`; `media_ns` is where the next span begins."""
+
+    span: int
+    at_ns: int
+    media_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackStarted(Event):
+    """A track exists. `track` is `video`, `audio.mic`, `audio.system`, `shots` or `activity`."""
+
+    track: str
+    kind: str
+    source: str
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InitWritten(Event):
+    """The header that the segments of `track` in `span` need, and the MIME type they play as."""
+
+    track: str
+    span: int
+    blob: str
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOpened(Event):
+    """A segment grows in the open file `name`; its fragments follow as events."""
+
+    track: str
+    segment: int
+    span: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentWritten(Event):
+    """A fragment is durable at `offset` (plaintext bytes) of its segment."""
+
+    track: str
+    segment: int
+    offset: int
+    length: int
+    media_ns: int
+    duration_ns: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSealed(Event):
+    """A segment got its name. `fragments` holds `(offset, length, media_ns, duration_ns)` of each fragment.
+
+    It replaces the segment's `FragmentWritten` events, which chunks leave out.
+    """
+
+    track: str
+    segment: int
+    span: int
+    blob: str
+    bytes: int
+    media_ns: int
+    duration_ns: int
+    at_ns: int
+    fragments: tuple[tuple[int, int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShotTaken(Event):
+    """A screenshot. A repeat names the blob that it equals and stores nothing."""
+
+    at_ns: int
+    blob: str
+    width: int
+    height: int
+    repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FocusChanged(Event):
+    """Another window or title came to the front; an excluded one has neither title nor application."""
+
+    at_ns: int
+    app: str
+    title: str
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded(Event):
+    """A note or a marker (`kind` is `note` or `marker`)."""
+
+    id: str
+    at_ns: int
+    text: str
+    kind: str = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class GapNoted(Event):
+    """Time that was not recorded: of the whole session, or of `track` alone. `end_ns` is None while it lasts."""
+
+    start_ns: int
+    end_ns: int | None
+    reason: str
+    track: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackHealth(Event):
+    """A track changed its state: `starting`, `healthy`, `degraded`, `failed`, `restarting` or `off`."""
+
+    track: str
+    state: str
+    at_ns: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(Event):
+    """Proof that the screen was watched: counters of one track since the session began."""
+
+    track: str
+    at_ns: int
+    captured: int
+    encoded: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Event):
+    """The last event of a session that was ended in order."""
+
+    at_ns: int
+
+
+_TYPES: Final[dict[str, type[Event]]] = {
+    kind.__name__: kind
+    for kind in (
+        SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, InitWritten, SegmentOpened, FragmentWritten,
+        SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SessionEnded,
+    )
+}  # fmt: skip
+_FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
+
+GAP_REASONS: Final = (
+    "pause", "crash", "device_lost", "source_closed", "disk_full", "locked", "suspended", "forgotten",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent(Event):
+    """An event whose type this version does not know; kept so that a fold can pass over it."""
+
+    type: str
+
+
+def encode(event: Event) -> bytes:
+    """Write an event as compact JSON in UTF-8."""
+    return json.dumps({"t": type(event).__name__, **asdict(event)}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(data: bytes) -> Event:
+    """Read an event.
+
+    Raises:
+        ValueError: the bytes are no event of this format.
+    """
+    try:
+        value = json.loads(data)
+        name = value.pop("t")
+        kind = _TYPES.get(name)
+        if kind is None:
+            return UnknownEvent(str(name))
+        known = {key: item for key, item in value.items() if key in _FIELDS[name]}
+        for key in ("tags", "fragments"):
+            if key in known:
+                known[key] = tuple(tuple(item) if isinstance(item, list) else item for item in known[key])
+        return kind(**known)
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no event: {error}") from error

@@ -1,0 +1,256 @@
+"""The fold: events and edits in, a `Session` out. Pure, so that the catalog can always be made again.
+
+Every reader of a session (catalog, show, review, export, enrichment) uses this one function. Events may repeat what
+an earlier one said more exactly (a gap's end, a sealed segment); the later one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pepys.model import events as ev
+from pepys.model.manifest import Edit, Manifest
+from pepys.model.session import Focus, Gap, Init, Note, Segment, Session, Shot, Span, Track
+
+
+@dataclass(slots=True)
+class _Fold:
+    """The state of the fold while it runs; only this module sees it."""
+
+    started: ev.SessionStarted | None = None
+    spans: dict[int, Span] = field(default_factory=dict)
+    gaps: dict[tuple[int, str | None, str], ev.GapNoted] = field(default_factory=dict)
+    tracks: dict[str, Track] = field(default_factory=dict)
+    inits: dict[str, dict[int, Init]] = field(default_factory=dict)
+    segments: dict[str, dict[int, Segment]] = field(default_factory=dict)
+    shots: list[Shot] = field(default_factory=list)
+    focus: list[ev.FocusChanged] = field(default_factory=list)
+    notes: dict[str, Note] = field(default_factory=dict)
+    last_ns: int = 0
+
+    def see(self, at_ns: int) -> None:
+        """Everything that carries a time moves the end on."""
+        self.last_ns = max(self.last_ns, at_ns)
+
+    def track(self, name: str) -> Track:
+        """The track, made up where its own event is missing."""
+        return self.tracks.setdefault(name, Track(name, name.split(".", maxsplit=1)[0], ""))
+
+
+def _session_started(fold: _Fold, event: ev.SessionStarted) -> None:
+    fold.started = event
+
+
+def _span_started(fold: _Fold, event: ev.SpanStarted) -> None:
+    fold.spans[event.span] = Span(event.span, event.at_ns, event.at_ns, event.media_ns, open=True)
+    fold.see(event.at_ns)
+
+
+def _span_ended(fold: _Fold, event: ev.SpanEnded) -> None:
+    span = fold.spans.get(event.span)
+    if span is not None:
+        fold.spans[event.span] = replace(span, end_ns=max(event.at_ns, span.start_ns), open=False)
+    fold.see(event.at_ns)
+
+
+def _track_started(fold: _Fold, event: ev.TrackStarted) -> None:
+    track = fold.track(event.track)
+    fold.tracks[event.track] = replace(
+        track, kind=event.kind, source=event.source, codec=event.codec, width=event.width, height=event.height
+    )
+
+
+def _init_written(fold: _Fold, event: ev.InitWritten) -> None:
+    fold.inits.setdefault(event.track, {})[event.span] = Init(event.span, event.blob, event.mime)
+
+
+def _segment_opened(fold: _Fold, event: ev.SegmentOpened) -> None:
+    fold.track(event.track)
+    segment = Segment(event.segment, event.span, "", event.name, 0, 0, 0, 0)
+    fold.segments.setdefault(event.track, {})[event.segment] = segment
+
+
+def _fragment_written(fold: _Fold, event: ev.FragmentWritten) -> None:
+    segment = fold.segments.get(event.track, {}).get(event.segment)
+    fold.see(event.at_ns + event.duration_ns)
+    if segment is None or segment.blob:
+        return
+    first = not segment.fragments
+    fold.segments[event.track][event.segment] = replace(
+        segment,
+        bytes=event.offset + event.length,
+        media_ns=event.media_ns if first else segment.media_ns,
+        at_ns=event.at_ns if first else segment.at_ns,
+        duration_ns=segment.duration_ns + event.duration_ns,
+        fragments=(*segment.fragments, (event.offset, event.length, event.media_ns, event.duration_ns)),
+    )
+
+
+def _segment_sealed(fold: _Fold, event: ev.SegmentSealed) -> None:
+    fold.track(event.track)
+    fold.segments.setdefault(event.track, {})[event.segment] = Segment(
+        event.segment, event.span, event.blob, "", event.bytes, event.media_ns, event.duration_ns, event.at_ns,
+        event.fragments,
+    )  # fmt: skip
+    fold.see(event.at_ns + event.duration_ns)
+
+
+def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
+    fold.shots.append(Shot(event.at_ns, event.blob, event.width, event.height, event.repeat))
+    fold.see(event.at_ns)
+
+
+def _focus_changed(fold: _Fold, event: ev.FocusChanged) -> None:
+    fold.focus.append(event)
+    fold.see(event.at_ns)
+
+
+def _note_added(fold: _Fold, event: ev.NoteAdded) -> None:
+    fold.notes[event.id] = Note(event.id, event.at_ns, event.text, event.kind)
+
+
+def _gap_noted(fold: _Fold, event: ev.GapNoted) -> None:
+    if event.track is not None:
+        fold.track(event.track)
+    fold.gaps[event.start_ns, event.track, event.reason] = event
+    fold.see(event.start_ns if event.end_ns is None else event.end_ns)
+
+
+def _track_health(fold: _Fold, event: ev.TrackHealth) -> None:
+    fold.tracks[event.track] = replace(fold.track(event.track), state=event.state, detail=event.detail)
+
+
+def _beat(fold: _Fold, event: ev.Beat) -> None:
+    fold.tracks[event.track] = replace(
+        fold.track(event.track), captured=event.captured, encoded=event.encoded, dropped=event.dropped
+    )
+    fold.see(event.at_ns)
+
+
+def _session_ended(fold: _Fold, event: ev.SessionEnded) -> None:
+    fold.see(event.at_ns)
+
+
+_HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
+    ev.SessionStarted: _session_started,
+    ev.SpanStarted: _span_started,
+    ev.SpanEnded: _span_ended,
+    ev.TrackStarted: _track_started,
+    ev.InitWritten: _init_written,
+    ev.SegmentOpened: _segment_opened,
+    ev.FragmentWritten: _fragment_written,
+    ev.SegmentSealed: _segment_sealed,
+    ev.ShotTaken: _shot_taken,
+    ev.FocusChanged: _focus_changed,
+    ev.NoteAdded: _note_added,
+    ev.GapNoted: _gap_noted,
+    ev.TrackHealth: _track_health,
+    ev.Beat: _beat,
+    ev.SessionEnded: _session_ended,
+}
+
+
+def project(
+    manifest: Manifest, events: Iterable[ev.Event], edits: Iterable[Edit] = (), manifest_id: str = ""
+) -> Session:
+    """Fold a session's events in order, then its edits (of all devices, any order), into what it is now.
+
+    Args:
+        manifest: the current manifest; its state wins over anything in the events.
+        events: from the chunks, then from the journal beyond `manifest.next_event`.
+        edits: the edits of every device's log.
+        manifest_id: the blob id of the manifest, for `show`.
+
+    Returns:
+        The session; an event of an unknown type is passed over.
+    """
+    fold = _Fold()
+    for event in events:
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(fold, event)
+    return _apply_edits(_finish(fold, manifest, manifest_id), edits)
+
+
+def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
+    started = fold.started
+    gaps = sorted(
+        (
+            Gap(gap.start_ns, max(gap.start_ns, fold.last_ns if gap.end_ns is None else gap.end_ns),
+                gap.reason, gap.track, gap.detail)
+            for gap in fold.gaps.values()
+        ),
+        key=lambda gap: gap.start_ns,
+    )  # fmt: skip
+    spans = tuple(
+        replace(span, end_ns=max(span.start_ns, fold.last_ns)) if span.open else span
+        for _, span in sorted(fold.spans.items())
+    )
+    return Session(
+        id=manifest.session,
+        name=manifest.name,
+        state=manifest.state,
+        started_wall_ns=started.started_wall_ns if started else manifest.started_wall_ns,
+        end_ns=fold.last_ns,
+        device=started.device if started else "",
+        tags=started.tags if started else (),
+        spans=spans,
+        gaps=tuple(gap for gap in gaps if gap.track is None),
+        tracks=tuple(_track(fold, track, gaps) for track in fold.tracks.values()),
+        shots=tuple(fold.shots),
+        focus=_focus(fold, spans),
+        notes=tuple(sorted(fold.notes.values(), key=lambda note: note.at_ns)),
+        artifacts=manifest.artifacts,
+        config=started.config if started else {},
+        origin=started.origin if started else None,
+        manifest=manifest_id,
+    )
+
+
+def _track(fold: _Fold, track: Track, gaps: list[Gap]) -> Track:
+    segments = sorted(fold.segments.get(track.track, {}).values(), key=lambda segment: segment.n)
+    inits = fold.inits.get(track.track, {})
+    return replace(
+        track,
+        inits=tuple(inits[span] for span in sorted(inits)),
+        segments=tuple(segment for segment in segments if segment.fragments),
+        gaps=tuple(gap for gap in gaps if gap.track == track.track),
+    )
+
+
+def _focus(fold: _Fold, spans: tuple[Span, ...]) -> tuple[Focus, ...]:
+    """Each window in front lasts until the next one, and never past the end of its span."""
+    result = []
+    for index, event in enumerate(fold.focus):
+        following = fold.focus[index + 1].at_ns if index + 1 < len(fold.focus) else fold.last_ns
+        inside = next((span.end_ns for span in spans if span.start_ns <= event.at_ns <= span.end_ns), following)
+        end_ns = max(event.at_ns, min(following, inside))
+        result.append(Focus(event.at_ns, end_ns, event.app, event.title, event.excluded))
+    return tuple(result)
+
+
+def _apply_edits(session: Session, edits: Iterable[Edit]) -> Session:
+    """Apply edits in the order of their wall time, so that the last writer wins on every device alike."""
+    for edit in sorted(edits, key=lambda edit: (edit.wall_ns, edit.counter)):
+        session = _apply(session, edit)
+    return session
+
+
+def _apply(session: Session, edit: Edit) -> Session:
+    values = edit.values
+    if edit.op == "set" and values.get("field") in {"name", "description", "category"}:
+        changed: dict[str, Any] = {values["field"]: str(values["value"])}
+        return replace(session, **changed)
+    if edit.op == "tag":
+        return replace(session, tags=tuple(dict.fromkeys((*session.tags, values["value"]))))
+    if edit.op == "untag":
+        return replace(session, tags=tuple(tag for tag in session.tags if tag != values["value"]))
+    if edit.op == "note":
+        note = Note(values["id"], values["at_ns"], values["text"], values.get("kind", "note"))
+        others = tuple(other for other in session.notes if other.id != note.id)
+        return replace(session, notes=tuple(sorted((*others, note), key=lambda item: item.at_ns)))
+    if edit.op == "delete":
+        return replace(session, state="deleted")
+    return session

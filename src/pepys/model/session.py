@@ -1,0 +1,193 @@
+"""A session as people and pages see it, and its time axis.
+
+These are the results of folding events and edits (`pepys.model.projection`); nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any
+
+from pepys.model.manifest import ArtifactRef
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of recording; `end_ns` is axis time, `media_ns` where it begins on the playback timeline."""
+
+    span: int
+    start_ns: int
+    end_ns: int
+    media_ns: int
+    open: bool = False
+
+    @property
+    def duration_ns(self) -> int:
+        """Recorded time."""
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time that was not recorded, of all tracks or of one."""
+
+    start_ns: int
+    end_ns: int
+    reason: str
+    track: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment of a track. `blob` is empty while it grows in the open file `name`.
+
+    `fragments` holds `(offset, length, media_ns, duration_ns)`; offsets are of the plaintext.
+    """
+
+    n: int
+    span: int
+    blob: str
+    name: str
+    bytes: int
+    media_ns: int
+    duration_ns: int
+    at_ns: int
+    fragments: tuple[tuple[int, int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """The header of a track's segments in one span."""
+
+    span: int
+    blob: str
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One kind of media or events from one source."""
+
+    track: str
+    kind: str
+    source: str
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    state: str = "starting"
+    detail: str = ""
+    captured: int = 0
+    encoded: int = 0
+    dropped: int = 0
+    inits: tuple[Init, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Plaintext bytes of all segments."""
+        return sum(segment.bytes for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A screenshot; a repeat shares the blob of an earlier one."""
+
+    at_ns: int
+    blob: str
+    width: int
+    height: int
+    repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """What was in front from `start_ns` to `end_ns`."""
+
+    start_ns: int
+    end_ns: int
+    app: str
+    title: str
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note or marker."""
+
+    id: str
+    at_ns: int
+    text: str
+    kind: str = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All that is known of one session, without its media."""
+
+    id: str
+    name: str
+    state: str
+    started_wall_ns: int
+    end_ns: int
+    device: str = ""
+    description: str = ""
+    category: str = ""
+    tags: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    focus: tuple[Focus, ...] = ()
+    notes: tuple[Note, ...] = ()
+    artifacts: tuple[ArtifactRef, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] | None = None
+    manifest: str = ""
+
+    @property
+    def duration_ns(self) -> int:
+        """Recorded time, gaps out."""
+        return sum(span.duration_ns for span in self.spans)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The map between the session's axis and the playback timeline."""
+        return Timeline(self.spans)
+
+    def track(self, name: str) -> Track | None:
+        """The track of that name, if the session has one."""
+        return next((track for track in self.tracks if track.track == name), None)
+
+    @property
+    def distinct_shots(self) -> tuple[Shot, ...]:
+        """The first shot of each distinct picture, in time order."""
+        first: dict[str, Shot] = {}
+        for shot in self.shots:
+            first.setdefault(shot.blob, shot)
+        return tuple(first.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Maps axis time (gaps in) to media time (gaps out) and back; spans are in order."""
+
+    spans: tuple[Span, ...]
+
+    def media_ns(self, at_ns: int) -> int:
+        """The playback position for an axis time; a time inside a gap maps to where recording went on."""
+        index = bisect_right([span.start_ns for span in self.spans], at_ns) - 1
+        if index < 0:
+            return 0
+        span = self.spans[index]
+        return span.media_ns + min(at_ns - span.start_ns, span.duration_ns)
+
+    def at_ns(self, media_ns: int) -> int:
+        """The axis time of a playback position; where two spans meet, the later one's start."""
+        index = bisect_right([span.media_ns for span in self.spans], media_ns) - 1
+        if index < 0:
+            return 0
+        span = self.spans[index]
+        return span.start_ns + min(media_ns - span.media_ns, span.duration_ns)

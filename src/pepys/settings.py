@@ -1,0 +1,121 @@
+"""The settings a user may change, their defaults and their sources.
+
+Owns names, kinds and bounds of settings; the order is flags, then environment (`PEPYS_RECORD_FPS`), then the TOML
+file (`[record]` `fps = 10`), then the defaults here. A name that does not exist is refused with the nearest one that
+does. Imported only through `config.load_settings`: pydantic costs more than most commands do. What is no setting but
+a bound of the program stands in `limits`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from pepys.errors import Usage
+
+Seconds = Annotated[float, Field(ge=0.5, le=3600)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Record(_Section):
+    """Defaults of `pepys record` and `pepys start`."""
+
+    fps: int = Field(default=30, ge=1, le=60)
+    quality: Literal["low", "medium", "high", "ultra"] = "medium"
+    audio: Literal["mic", "system", "both", "off"] = "both"
+    shots: Seconds | Literal["off"] = Field(default=5.0)
+
+
+class Serve(_Section):
+    """Defaults of `pepys serve`; port 0 takes any free one."""
+
+    port: int = Field(default=7331, ge=0, le=65535)
+
+
+class Settings(_Section):
+    """All settings, validated."""
+
+    record: Record = Record()
+    serve: Serve = Serve()
+
+
+class _Environment(Settings, BaseSettings):
+    """Tells the environment source the names; never made, so that it reads nothing by itself."""
+
+    model_config = SettingsConfigDict(env_prefix="PEPYS_", env_nested_delimiter="_", env_nested_max_split=1)
+
+
+def load(file: Path, flags: Mapping[str, Mapping[str, object]]) -> Settings:
+    """Merge the sources and validate.
+
+    Raises:
+        Usage: as `config.load_settings` says.
+    """
+    merged: dict[str, dict[str, object]] = {}
+    sources: list[tuple[str, Mapping[str, object]]] = [
+        (str(file), _read_file(file)),
+        ("the environment", _read_environment()),
+        ("the command line", {name: {k: v for k, v in part.items() if v is not None} for name, part in flags.items()}),
+    ]
+    for place, values in sources:
+        # Each source is judged alone: a wrong value is an error also where a stronger source covers it.
+        try:
+            Settings.model_validate(values)
+        except ValidationError as error:
+            raise _usage(place, error.errors()[0]) from error
+        for name, section in values.items():
+            merged.setdefault(name, {}).update(section if isinstance(section, dict) else {})
+    return Settings.model_validate(merged)
+
+
+def _read_file(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Usage(f"{file} is no TOML: {error}", "correct that line or move the file away") from error
+    except OSError as error:
+        raise Usage(f"{file} cannot be read: {error.strerror}", "make it readable or move it away") from error
+
+
+def _read_environment() -> Mapping[str, object]:
+    found: dict[str, object] = EnvSettingsSource(_Environment)()
+    return found
+
+
+def _usage(place: str, problem: ErrorDetails) -> Usage:
+    path = [str(part) for part in problem["loc"] if part not in {"float", "constrained-float"}]
+    path = [part for part in path if not part.startswith(("literal[", "function-"))]
+    name = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, _names(), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"these exist: {', '.join(_names())}"
+        return Usage(f"{place}: there is no setting {name}", hint)
+    told = problem["msg"][:1].lower() + problem["msg"][1:]
+    return Usage(f"{place}: {name} = {problem['input']!r}: {told}", f"the default is {_default(path)!r}")
+
+
+def _names() -> list[str]:
+    return [
+        f"{section}.{name}"
+        for section, field in Settings.model_fields.items()
+        for name in getattr(field.annotation, "model_fields", {})
+    ]
+
+
+def _default(path: list[str]) -> object:
+    value: object = Settings.model_construct()
+    for part in path:
+        value = getattr(value, part, None)
+    return value
