@@ -1,0 +1,120 @@
+"""`pepys verify`, `pepys rebuild` and `pepys key`: proof and repair of a home, and its token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.cli.output import Output
+from pepys.errors import Damaged
+
+if TYPE_CHECKING:
+    from pepys.store.verify import Damage, Report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(verify)
+    app.command()(rebuild)
+    key = typer.Typer(help="The keys of a home.", no_args_is_help=True)
+    key.command()(token)
+    app.add_typer(key, name="key")
+
+
+def verify(
+    session: Annotated[str | None, typer.Argument(metavar="[ID]", help="Only this session.")] = None,
+    *,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Prove that every session, blob and key file is what was stored; exit 6 and a list where one is not."""
+    from pepys.store.catalog import resolve_session
+    from pepys.store.store import open_store
+    from pepys.store.verify import verify as prove
+
+    out = Output(as_json)
+    store = open_store(home, create=False)
+    chosen = None if session is None else resolve_session(store, session)
+    with out.progress("verifying") as update:
+        report = prove(store, chosen, update)
+    out.document(_document(report))
+    if not as_json:
+        _tell(out, report)
+    if report.damages:
+        raise typer.Exit(Damaged.exit_code)
+
+
+def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Make the catalog and the search index anew from what is stored."""
+    from pepys.store.rebuild import rebuild as make
+    from pepys.store.recover import recover_all
+    from pepys.store.store import open_store
+
+    out = Output(as_json)
+    store = open_store(home, create=False)
+    for notice in store.notices:
+        out.warn(notice)
+    recover_all(store)
+    with out.progress("rebuilding the catalog") as update:
+        count = make(store, update)
+    out.document({"sessions": count})
+    if not as_json:
+        out.text(f"the catalog holds {count} {'session' if count == 1 else 'sessions'} again")
+
+
+def token(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Print the token that programs send to the HTTP API: `Authorization: Bearer TOKEN`."""
+    from pepys.store.store import open_store
+
+    out = Output(as_json)
+    text = open_store(home, create=False).keys.api_token()
+    out.document({"token": text})
+    if not as_json:
+        out.text(text)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "ok": not report.damages,
+        "sessions": report.sessions,
+        "blobs": report.blobs,
+        "bytes": report.bytes,
+        "unreferenced": {"blobs": report.unreferenced, "bytes": report.unreferenced_bytes},
+        "damage": [
+            {
+                "session": damage.session, "what": damage.what, "problem": damage.problem, "track": damage.track,
+                "start_ms": _ms(damage.start_ns), "end_ms": _ms(damage.end_ns), "blob": damage.blob,
+            }
+            for damage in report.damages
+        ],
+    }  # fmt: skip
+
+
+def _tell(out: Output, report: Report) -> None:
+    told = f"{report.blobs} blobs, {report.bytes:,} bytes, {report.sessions} sessions"
+    if report.unreferenced:
+        told += f"; {report.unreferenced} blobs ({report.unreferenced_bytes:,} bytes) belong to nothing"
+    if not report.damages:
+        out.text(f"all whole: {told}")
+        return
+    out.text(f"looked at {told}")
+    for damage in report.damages:
+        out.warn(f"pepys: damaged: {_where(damage)}: {damage.problem}")
+    out.warn("pepys: restore the home from a backup; what is not listed is whole and can still be shown and exported")
+
+
+def _where(damage: Damage) -> str:
+    from pepys.cli.say import clock_text
+
+    parts = [f"session {damage.session}" if damage.session else "", damage.track or "", damage.what]
+    start, end = _ms(damage.start_ns), _ms(damage.end_ns)
+    if start is not None:
+        parts.append(clock_text(start) if end in {None, start} else f"{clock_text(start)} to {clock_text(end or 0)}")
+    return ", ".join(part for part in parts if part)
+
+
+def _ms(at_ns: int | None) -> int | None:
+    return None if at_ns is None else at_ns // 1_000_000

@@ -1,0 +1,124 @@
+"""A blob while it grows: an open file of sealed frames that gets its name when it is sealed.
+
+Invariants: what `sync` returned from survives a kill and a power cut; the file is never written twice; between the
+moment that the file gets its name and the moment that something refers to it, a note beside the open files
+(`<name>.sealed`) tells recovery which blob it became.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from blake3 import blake3
+
+from pepys.errors import StorageProblem
+from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
+from pepys.store.files import make_folder, replace_file, storage_errors, sync_data, sync_folder, write_all
+from pepys.store.sealing import HEADER_BYTES, Sealer, header
+from pepys.store.trigger import reach
+
+MAGIC: Final = b"PPBL"
+INFO: Final = "pepys blob"
+
+
+class BlobWriter:
+    """Appends to one open blob; for one thread at a time. `BlobStore.writer` makes it."""
+
+    def __init__(self, path: Path, keys: tuple[bytes, bytes], place: Callable[[Path, str], None]) -> None:
+        """Open `path`, which must not exist; `keys` are (id key, blob key), `place` names a finished file."""
+        self.name = path.name
+        self.offset = 0
+        self._path = path
+        self._place = place
+        self._hash = blake3(key=keys[0])
+        self._sealer = Sealer(keys[1], INFO)
+        self._file_bytes = HEADER_BYTES
+        self._broken = False
+        with storage_errors(path):
+            make_folder(path.parent)
+            self._fd: int | None = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
+            )
+            try:
+                write_all(self._fd, header(MAGIC, self._sealer.salt))
+                # The name must be durable before anything in the file is called so.
+                sync_folder(path.parent)
+            except OSError:
+                self.discard()
+                raise
+        reach("blob.opened")
+
+    def append(self, data: bytes) -> int:
+        """Write `data` as sealed frames of its own; returns the plaintext offset where it begins. Not yet durable.
+
+        Raises:
+            StorageProblem: the blob would pass its limit, or the disk refused; it then holds what it held before and
+                can only be sealed or discarded.
+        """
+        if self.offset + len(data) > BLOB_BYTES:
+            raise StorageProblem(f"the blob {self.name} would pass {BLOB_BYTES} bytes", "begin another segment")
+        if self._broken:
+            raise StorageProblem(f"the blob {self.name} took no more after a failed write", "begin another segment")
+        start, fd = self.offset, self._descriptor()
+        pieces = [data[at : at + SEALED_FRAME_BYTES] for at in range(0, len(data), SEALED_FRAME_BYTES)]
+        sealed = b"".join(self._sealer.seal(piece) for piece in pieces)
+        with storage_errors(self._path):
+            try:
+                write_all(fd, sealed)
+            except OSError:
+                # The numbers of these frames are used up: nothing more may follow, and nothing torn may stay.
+                self._broken = True
+                os.ftruncate(fd, self._file_bytes)
+                raise
+        self._hash.update(data)
+        self.offset += len(data)
+        self._file_bytes += len(sealed)
+        reach("blob.appended")
+        return start
+
+    def sync(self) -> None:
+        """Make everything appended durable."""
+        with storage_errors(self._path):
+            sync_data(self._descriptor())
+        reach("blob.synced")
+
+    def seal(self) -> str:
+        """Make it durable and immutable under its id, which is returned. The writer is then finished."""
+        blob = f"b3-{self._hash.hexdigest()}"
+        with storage_errors(self._path):
+            fd = self._descriptor()
+            sync_data(fd)
+            os.close(fd)
+            self._fd = None
+            replace_file(intent_path(self._path), blob.encode("ascii"), "blob.intent")
+            self._place(self._path, blob)
+        reach("blob.sealed")
+        return blob
+
+    def discard(self) -> None:
+        """Close and delete the open file."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def close(self) -> None:
+        """Close the open file as it is, for recovery to seal; a finished writer stays finished."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _descriptor(self) -> int:
+        if self._fd is None:
+            raise ValueError(f"the blob {self.name} is sealed or discarded")
+        return self._fd
+
+
+def intent_path(path: Path) -> Path:
+    """The note that tells which blob an open file became."""
+    return path.with_name(f"{path.name}.sealed")

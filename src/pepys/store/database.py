@@ -1,0 +1,172 @@
+"""Opening a database: SQLCipher under a raw key, and SQLAlchemy over it where that is worth its import.
+
+Invariants: nothing of a database is readable without the key; writers wait for each other (WAL, a busy time-out of
+30 s, `BEGIN IMMEDIATE`); a database file appears whole or not at all. A home that cannot be written is read as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from sqlcipher3 import dbapi2
+
+from pepys.errors import StorageProblem
+from pepys.limits import DATABASE_BUSY_MS
+from pepys.store.files import locked
+from pepys.store.store import Store
+from pepys.store.trigger import reach
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlConnection
+    from sqlalchemy import Engine
+
+Connection = Any
+DatabaseError: Final[type[Exception]] = dbapi2.DatabaseError
+OperationalError: Final[type[Exception]] = dbapi2.OperationalError
+_SUFFIXES: Final = ("", "-wal", "-shm")
+
+
+def connect(path: Path, key: bytes, mode: str = "rw") -> Connection:
+    """A connection in autocommit mode to a database that exists.
+
+    Args:
+        path: the file.
+        key: 32 raw bytes.
+        mode: `rw`, `rwc` (make the file), `ro`, or `immutable` (where not even a lock can be made).
+
+    Raises:
+        DatabaseError: it is no database under this key, or cannot be opened.
+    """
+    query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
+    connection = dbapi2.connect(
+        f"file:{quote(str(path))}?{query}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+        connection.execute(f"PRAGMA busy_timeout = {DATABASE_BUSY_MS}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if mode.startswith("rw"):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_memory() -> Connection:
+    """A database of this process alone, which no disk ever sees."""
+    return dbapi2.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def open_database(store: Store, name: str) -> Connection:
+    """A connection to a database of the store, made with its tables when it is missing.
+
+    Raises:
+        StorageProblem: it cannot be made or opened.
+        DatabaseError: the file is there, but is no database under this store's key.
+    """
+    path = store.database_path(name)
+    if not path.exists():
+        make_database(store, name)
+    try:
+        return connect(path, store.keys.database_key(name))
+    except OperationalError as error:
+        raise StorageProblem(f"{path}: {error}", "see that the home is yours and its disk has space") from error
+
+
+def make_database(store: Store, name: str) -> None:
+    """Make a database with its tables, unless somebody else just did."""
+    path = store.database_path(name)
+    with locked(store.path / "locks" / f"{name}.lock"):
+        if path.exists():
+            return
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        try:
+            connection = connect(temporary, store.keys.database_key(name), "rwc")
+            try:
+                make_tables(connection, name)
+            finally:
+                connection.close()
+            reach("database.made")
+            temporary.replace(path)
+        except OperationalError as error:
+            raise StorageProblem(f"{path}: {error}", "see that the home is yours and its disk has space") from error
+        finally:
+            for suffix in _SUFFIXES:
+                temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def make_tables(connection: Connection, name: str) -> None:
+    """Make the tables of database `name` on an open connection."""
+    from pepys.store.schema import CATALOG_VERSION, METADATA
+
+    METADATA[name].create_all(_engine_over(connection))
+    connection.execute(f"PRAGMA user_version = {CATALOG_VERSION}")
+
+
+def drop_tables(connection: Connection) -> None:
+    """Drop every table of a database; what follows makes them anew."""
+    connection.execute("BEGIN IMMEDIATE")
+    kinds = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'table')").fetchall()
+    for kind in ("trigger", "table"):
+        for _, found in (item for item in kinds if item[0] == kind):
+            if not found.startswith("sqlite_") and not _is_shadow(found, kinds):
+                connection.execute(f'DROP {kind} IF EXISTS "{found}"')
+    connection.execute("COMMIT")
+
+
+def _is_shadow(name: str, kinds: list[tuple[str, str]]) -> bool:
+    """Whether a table belongs to a search table, which drops it itself."""
+    return any(kind == "table" and name != other and name.startswith(f"{other}_") for kind, other in kinds)
+
+
+def delete_database(store: Store, name: str) -> None:
+    """Delete a derived database's files; other processes that have it open find that out by its inode."""
+    with locked(store.path / "locks" / f"{name}.lock"):
+        path = store.database_path(name)
+        for suffix in _SUFFIXES:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection, point: str) -> Iterator[None]:
+    """One short write transaction; `point` names its trigger point."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        reach(f"{point}.before_commit")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    reach(f"{point}.committed")
+
+
+def engine(store: Store, name: str) -> Engine:
+    """A SQLAlchemy engine for a database of the store; each transaction takes the write lock at its beginning."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import NullPool
+
+    made = create_engine(
+        "sqlite://", module=dbapi2, creator=lambda: open_database(store, name), poolclass=NullPool
+    )  # fmt: skip
+
+    @event.listens_for(made, "begin")
+    def begin(connection: SqlConnection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return made
+
+
+def _engine_over(connection: Connection) -> Engine:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
+    return create_engine("sqlite://", module=dbapi2, creator=lambda: connection, poolclass=StaticPool)

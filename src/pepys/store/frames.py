@@ -1,0 +1,109 @@
+"""Reading a file of sealed frames, by ranges of its plaintext.
+
+Frames may be of any length up to the limit, so a range is found by walking the length fields. A file that is still
+growing, or was torn by a crash, ends at its last whole frame.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pepys.limits import SEALED_FRAME_BYTES
+from pepys.store.sealing import HEADER_BYTES, LENGTH, TAG_BYTES, Opener, read_header
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where one frame lies: `at` is the first sealed byte after its length field, `start` its plaintext offset."""
+
+    number: int
+    at: int
+    sealed_bytes: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The plaintext offset after the frame."""
+        return self.start + self.sealed_bytes - TAG_BYTES
+
+    @property
+    def file_end(self) -> int:
+        """The file offset after the frame."""
+        return self.at + self.sealed_bytes
+
+
+def walk(fd: int, until: int | None = None) -> Iterator[Frame]:
+    """The whole frames of an open file, in order, up to the one that holds plaintext offset `until`."""
+    size = os.fstat(fd).st_size
+    at, number, start = HEADER_BYTES, 0, 0
+    while at + LENGTH.size <= size and (until is None or start < until):
+        (length,) = LENGTH.unpack(_pread(fd, LENGTH.size, at))
+        at += LENGTH.size
+        if not TAG_BYTES <= length <= SEALED_FRAME_BYTES + TAG_BYTES or at + length > size:
+            return
+        frame = Frame(number, at, length, start)
+        yield frame
+        at, number, start = frame.file_end, number + 1, frame.end
+
+
+def opener(fd: int, key: bytes, info: str, magic: bytes) -> Opener:
+    """The opener of a file, from its header.
+
+    Raises:
+        ValueError: it is no file of this kind.
+    """
+    return Opener(key, info, read_header(magic, _pread(fd, HEADER_BYTES, 0)))
+
+
+def read_frame(fd: int, cipher: Opener, frame: Frame) -> bytes | None:
+    """The plaintext of one frame; None when it does not open."""
+    try:
+        return cipher.open(frame.number, _pread(fd, frame.sealed_bytes, frame.at))
+    except ValueError:
+        return None
+
+
+def read_span(fd: int, cipher: Opener, offset: int, length: int) -> bytes:
+    """`length` bytes of plaintext from `offset`; fewer where the file ends.
+
+    Raises:
+        ValueError: a frame in the range does not open.
+    """
+    pieces = []
+    for frame in walk(fd, offset + length):
+        if frame.end > offset:
+            pieces.append(cipher.open(frame.number, _pread(fd, frame.sealed_bytes, frame.at)))
+            if len(pieces) == 1:
+                pieces[0] = pieces[0][offset - frame.start :]
+    return b"".join(pieces)[:length]
+
+
+def open_all(data: bytes, key: bytes, info: str, magic: bytes) -> Iterator[bytes]:
+    """The plaintext of a whole file, frame by frame.
+
+    Raises:
+        ValueError: it is cut off, altered or of another kind.
+    """
+    cipher = Opener(key, info, read_header(magic, data))
+    at, number, size = HEADER_BYTES, 0, len(data)
+    while at < size:
+        if at + LENGTH.size > size:
+            raise ValueError("it is cut off")
+        (length,) = LENGTH.unpack_from(data, at)
+        at += LENGTH.size
+        if not TAG_BYTES <= length <= SEALED_FRAME_BYTES + TAG_BYTES or at + length > size:
+            raise ValueError("a length in it is impossible, or it is cut off")
+        yield cipher.open(number, data[at : at + length])
+        at, number = at + length, number + 1
+
+
+def _pread(fd: int, length: int, at: int) -> bytes:
+    """One positioned read; systems without pread seek, which is safe as every reader has a descriptor of its own."""
+    pread = getattr(os, "pread", None)
+    if pread is not None:
+        data: bytes = pread(fd, length, at)
+        return data
+    os.lseek(fd, at, os.SEEK_SET)
+    return os.read(fd, length)

@@ -1,0 +1,198 @@
+"""Heads: the small sealed files that say which manifest of a session is current.
+
+Invariants: a head is replaced atomically, always as read, change, replace under the session's lock, by this one
+function; every blob that a new manifest names is there when the head is replaced; of the manifests before, at most one
+stays. Reading takes no lock and needs no write access.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pepys.errors import Damaged, NotFound
+from pepys.model.ids import is_session_id
+from pepys.model.manifest import Head, Manifest, decode_manifest, encode_manifest
+from pepys.store.blobs import BlobStore
+from pepys.store.files import locked, replace_file, storage_errors
+from pepys.store.keys import StoreKeys
+from pepys.store.sealing import open_small, seal_small
+from pepys.store.trigger import reach
+
+MAGIC: Final = b"PPHD"
+INFO: Final = "pepys head"
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStamp:
+    """A cheap sign that tells two versions of a session's heads apart: of each file its inode, time and length."""
+
+    files: tuple[tuple[str, int, int, int], ...]
+
+
+class Heads:
+    """The heads of one home."""
+
+    def __init__(self, home: Path, keys: StoreKeys, blobs: BlobStore) -> None:
+        self._root = home / "heads"
+        self._locks = home / "locks"
+        self._keys = keys
+        self._blobs = blobs
+
+    def sessions(self) -> list[str]:
+        """The ids of all sessions that have a head, deleted ones included, oldest first."""
+        try:
+            with storage_errors(self._root):
+                return sorted(path.name for path in self._root.iterdir() if is_session_id(path.name))
+        except FileNotFoundError:
+            return []
+
+    def stamps(self) -> Iterator[tuple[str, HeadStamp]]:
+        """Every session with the stamp of its heads; opens no file."""
+        for session in self.sessions():
+            yield session, self.stamp(session)
+
+    def stamp(self, session: str) -> HeadStamp:
+        """The stamp of one session's heads."""
+        try:
+            # A list of sessions asks this of each: entries cost a third of what paths do.
+            with os.scandir(self._root / session) as entries:
+                found = [(entry.name, entry.stat()) for entry in entries if entry.name[0] != "."]
+        except FileNotFoundError:
+            found = []
+        return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in found)))
+
+    def read(self, session: str) -> Head:
+        """The current head: of several devices' the furthest.
+
+        Raises:
+            NotFound: no such session.
+            Damaged: no head of it opens.
+        """
+        problem: Damaged | None = None
+        heads = []
+        for path in self._files(session):
+            try:
+                heads.append((self._read(path, session), path.name))
+            except Damaged as error:
+                problem = error
+        if heads:
+            return max(heads, key=lambda found: (found[0].sequence, found[1]))[0]
+        if problem is not None:
+            raise problem
+        raise NotFound(f"there is no session {session}", "pepys list shows what there is")
+
+    def manifest(self, session: str) -> tuple[Head, Manifest]:
+        """The current head with its manifest.
+
+        Raises:
+            NotFound: no such session.
+            Damaged: head or manifest do not open, or the manifest is missing.
+        """
+        last: NotFound | None = None
+        for _ in range(_TRIES):
+            head = self.read(session)
+            try:
+                return head, self._manifest(head)
+            except NotFound as error:
+                # Between the two reads the head may have moved on twice, and this manifest gone.
+                last = error
+        raise Damaged(f"the manifest of session {session} is missing: {last}", "restore it from a backup")
+
+    def update(self, session: str, change: Callable[[Manifest], Manifest], first: Manifest | None = None) -> Head:
+        """Replace the head by what `change` makes of the current manifest; nothing happens when that is the same.
+
+        Args:
+            session: whose head.
+            change: called once, under the session's lock; what it raises leaves the head as it is.
+            first: the manifest to begin with when there is no head yet.
+
+        Raises:
+            NotFound: no such session and no `first`; or the new manifest names a blob that is not there.
+            StorageProblem: it cannot be written.
+        """
+        with self.lock(session):
+            return self.update_locked(session, change, first)
+
+    def update_locked(
+        self, session: str, change: Callable[[Manifest], Manifest], first: Manifest | None = None
+    ) -> Head:
+        """`update` for a caller that already holds `lock`."""
+        try:
+            head, current = self.manifest(session)
+        except NotFound:
+            if first is None:
+                raise
+            head, current = Head(session, 0, ""), first
+        changed = change(current)
+        data = encode_manifest(changed)
+        blob = self._blobs.put(data)
+        if blob == head.manifest:
+            return head
+        named = _named(changed) - (_named(current) if head.sequence else set())
+        with self._blobs.referring([blob, *sorted(named)]):
+            new = Head(session, head.sequence + 1, blob, head.manifest or None)
+            self._write(new)
+        if head.previous and head.previous not in {new.manifest, new.previous}:
+            self._blobs.delete(head.previous)
+            reach("head.cleared")
+        return new
+
+    def lock(self, session: str) -> AbstractContextManager[None]:
+        """The session's lock, as a context manager; held for moments only."""
+        return locked(self._locks / f"{session}.lock")
+
+    def forget_empty(self, session: str) -> None:
+        """Remove the folder of a session that never got a head."""
+        folder = self._root / session
+        if folder.is_dir() and not self._files(session):
+            for stray in folder.iterdir():
+                stray.unlink()
+            folder.rmdir()
+
+    def _files(self, session: str) -> list[Path]:
+        if not is_session_id(session):
+            raise NotFound(f"{session[:80]!r} is no session id", "pepys list shows the ids")
+        folder = self._root / session
+        try:
+            with storage_errors(folder):
+                return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def _read(self, path: Path, session: str) -> Head:
+        what = f"the head of session {session}"
+        try:
+            with storage_errors(path):
+                data = path.read_bytes()
+            value = json.loads(open_small(self._keys.head_key, MAGIC, f"{INFO} {session}", data, what))
+            return Head(session, value["sequence"], value["manifest"], value["previous"])
+        except FileNotFoundError:
+            raise NotFound(f"there is no session {session}", "pepys list shows what there is") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(f"{what} is damaged: {error}", "restore it from a backup") from error
+
+    def _write(self, head: Head) -> None:
+        value = {"sequence": head.sequence, "manifest": head.manifest, "previous": head.previous}
+        info = f"{INFO} {head.session}"
+        data = seal_small(self._keys.head_key, MAGIC, info, json.dumps(value, separators=(",", ":")).encode())
+        replace_file(self._root / head.session / self._keys.device_id, data, "head")
+
+    def _manifest(self, head: Head) -> Manifest:
+        try:
+            return decode_manifest(self._blobs.read(head.manifest))
+        except ValueError as error:
+            raise Damaged(f"the manifest of session {head.session}: {error}", "update pepys, or restore it") from error
+
+
+def _named(manifest: Manifest) -> set[str]:
+    """The blobs that a manifest names by itself."""
+    chunks = {chunk.blob for chunk in manifest.chunks}
+    artifacts = {artifact.blob for artifact in manifest.artifacts if artifact.blob}
+    return chunks | artifacts | set(manifest.edits.values())

@@ -1,0 +1,42 @@
+"""The ledger of money: what each stage of each session cost, append-only, in integer nano-dollars.
+
+Truth: never derived and never touched by `rebuild`. Limits and reservations come with the first stage that costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pepys.store.database import DatabaseError, connect
+from pepys.store.store import Store
+
+
+class Ledger:
+    """The ledger of one store. A store that never spent anything has none, which reads as zero."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._path = store.database_path("ledger")
+
+    def total_nanos(self, session: str) -> int:
+        """What a session has cost so far."""
+        rows = self._read("SELECT coalesce(sum(cost_nanos), 0) FROM spends WHERE session = ?", (session,))
+        return int(rows[0][0]) if rows else 0
+
+    def problems(self) -> list[str]:
+        """What an integrity check of the file finds; empty when it is sound or not there."""
+        try:
+            rows = self._read("PRAGMA integrity_check", ())
+        except DatabaseError as error:
+            return [str(error)]
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    def _read(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        if not self._path.exists():
+            return []
+        connection = connect(self._path, self._store.keys.database_key("ledger"), "ro")
+        try:
+            found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
+            return found
+        finally:
+            connection.close()

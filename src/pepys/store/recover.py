@@ -1,0 +1,237 @@
+"""After a crash: make of what a dead recorder left an interrupted session, and of that a completed one.
+
+Invariants: nothing that was acknowledged is lost; of media, only what no event names is dropped (less than one
+fragment a track); every step can be the last one and the whole can be done again. Nobody who records is disturbed:
+the journal's lock says whether its recorder lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from pepys.errors import Busy, Damaged, NotFound, Partial, Usage
+from pepys.limits import STRAY_NS
+from pepys.model import events as ev
+from pepys.model.manifest import ChunkRef, Manifest
+from pepys.model.projection import project
+from pepys.model.session import Segment
+from pepys.store.chunks import encode_chunk
+from pepys.store.journal import Journal, journal_locked
+from pepys.store.reader import chunk_events, journal_events, load, read_root, session_ids
+from pepys.store.remove import finish_removal, unfinished_removals
+from pepys.store.store import Store
+from pepys.store.trigger import reach
+
+
+def recover_all(store: Store) -> list[str]:
+    """Recover every session that a dead recorder left and end every removal that was cut short.
+
+    Returns:
+        The sessions that were recovered.
+    """
+    store.blobs.discard_strays(store.clock.wall_ns() - STRAY_NS)
+    for session in unfinished_removals(store):
+        with contextlib.suppress(Partial, Damaged):
+            finish_removal(store, session)
+    journals = store.journal_sizes()
+    recovered = []
+    for session in session_ids(store):
+        # One that lives, or is damaged (`verify` tells), keeps no other from being recovered.
+        with contextlib.suppress(Busy, NotFound, Damaged):
+            candidate = session in journals or read_root(store, session)[1].state == "recording"
+            if candidate and recover(store, session):
+                recovered.append(session)
+    return recovered
+
+
+def recover(store: Store, session: str) -> bool:
+    """Recover one session.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        Busy: its recorder lives.
+        NotFound: no such session.
+        Damaged: what it left does not open.
+    """
+    path = store.journal_path(session)
+    if not path.exists():
+        return _without_journal(store, session)
+    journal = Journal.open_for_append(path, store.keys)
+    try:
+        try:
+            head, current = read_root(store, session)
+        except NotFound:
+            # It died before its first event was whole: nothing was recorded and nobody was told that anything was.
+            journal.remove()
+            store.heads.forget_empty(session)
+            return False
+        if current.state != "recording" and not _holds_more(store, current):
+            # The head moved on and the kill came before the journal was deleted.
+            store.blobs.discard_open(f"{session}-")
+            journal.remove()
+            return False
+        left = _Left(store, journal, current)
+        left.name_segments()
+        ended = left.close()
+        _seal(store, journal, current, left.tail, "completed" if ended else "interrupted", first=not head.sequence)
+        reach("recover.sealed")
+        if left.whole:
+            store.blobs.discard_open(f"{session}-")
+        journal.remove()
+    finally:
+        journal.close()
+    return True
+
+
+def finish(store: Store, session: str) -> None:
+    """Make an interrupted session a completed one.
+
+    Raises:
+        Busy: it is being recorded.
+        NotFound: no such session, or it was deleted.
+    """
+    recover(store, session)
+    view = load(store, session)
+    if view.state == "deleted":
+        raise NotFound(f"session {session} was deleted", "pepys list shows what there is")
+    if view.state == "completed":
+        return
+    with store.heads.lock(session):
+        if store.journal_path(session).exists():
+            raise Busy(f"session {session} is being recorded again", "stop that recording first")
+        last = max((span.end_ns for span in view.spans), default=0)
+        tail: list[ev.Event] = [
+            ev.GapNoted(gap.start_ns, max(gap.start_ns, view.end_ns), gap.reason, None, gap.detail)
+            for gap in view.gaps
+            if gap.reason == "crash" and gap.start_ns >= last
+        ]
+        tail.append(ev.SessionEnded(view.end_ns))
+        blob = store.blobs.put(encode_chunk(tail))
+
+        def change(current: Manifest) -> Manifest:
+            if current.state != "interrupted":
+                raise Usage(f"session {session} is {current.state}", "pepys show tells its state")
+            end = current.next_event + len(tail)
+            chunks = (*current.chunks, ChunkRef(blob, current.next_event, end))
+            return replace(current, chunks=chunks, next_event=end, state="completed")
+
+        store.heads.update_locked(session, change)
+
+
+class _Left:
+    """What a dead recorder left, and the events that end it."""
+
+    def __init__(self, store: Store, journal: Journal, current: Manifest) -> None:
+        self._store = store
+        self._journal = journal
+        self.tail = list(journal_events(store, current))
+        sealed: list[ev.Event] = []
+        # Without a chunk nobody can tell which open files belong to segments: they stay then.
+        self.whole = True
+        for chunk in current.chunks:
+            try:
+                sealed.extend(chunk_events(store, replace(current, chunks=(chunk,))))
+            except (Damaged, NotFound):
+                self.whole = False
+        self._events = [*sealed, *self.tail]
+        self._view = project(current, self._events)
+
+    def name_segments(self) -> None:
+        """Seal every open segment after its last journalled fragment."""
+        for track in self._view.tracks:
+            for segment in track.segments:
+                if not segment.blob:
+                    self._append(*self._sealed(track.track, segment))
+                    reach("recover.segment")
+
+    def close(self) -> bool:
+        """End the span and the gaps that were open; returns whether the session had ended in order."""
+        if any(isinstance(event, ev.SessionEnded) for event in self._events):
+            return True
+        last = max((event.at_ns for event in self._events if isinstance(event, ev.SpanEnded)), default=0)
+        for span in self._view.spans:
+            if span.open:
+                last = max(span.start_ns, self._evidence_ns(span.span, span.start_ns))
+                self._append(ev.SpanEnded(span.span, last, span.media_ns + last - span.start_ns))
+        for gap in self._open_gaps(last):
+            self._append(gap)
+        return False
+
+    def _open_gaps(self, last: int) -> list[ev.GapNoted]:
+        open_gaps: dict[tuple[int, str | None, str], ev.GapNoted] = {}
+        for event in self._events:
+            if isinstance(event, ev.GapNoted):
+                key = (event.start_ns, event.track, event.reason)
+                open_gaps.pop(key, None)
+                if event.end_ns is None:
+                    open_gaps[key] = event
+        closed = [replace(gap, end_ns=max(last, gap.start_ns)) for gap in open_gaps.values() if gap.reason != "crash"]
+        return [*closed, ev.GapNoted(last, None, "crash")]
+
+    def _evidence_ns(self, span: int, start_ns: int) -> int:
+        """Axis time after the last fragment or shot of a span, or of the last event where it has neither."""
+        ends = [
+            segment.at_ns + segment.duration_ns
+            for track in self._view.tracks
+            for segment in track.segments
+            if segment.span == span and segment.fragments
+        ]
+        ends += [shot.at_ns for shot in self._view.shots if shot.at_ns >= start_ns]
+        return max(ends) if ends else self._view.end_ns
+
+    def _sealed(self, track: str, segment: Segment) -> list[ev.Event]:
+        """The segment with its name; with a gap of its track where not all of it is there any more."""
+        try:
+            blob = self._store.blobs.recover_open(segment.name, segment.bytes)
+            size = self._store.blobs.size(blob)
+        except (NotFound, Damaged):
+            blob, size = "", 0
+        kept = tuple(fragment for fragment in segment.fragments if fragment[0] + fragment[1] <= size)
+        length = sum(fragment[3] for fragment in kept)
+        end = kept[-1][0] + kept[-1][1] if kept else 0
+        sealed = ev.SegmentSealed(
+            track, segment.n, segment.span, blob if kept else "", end, segment.media_ns, length, segment.at_ns, kept
+        )
+        if len(kept) == len(segment.fragments):
+            return [sealed]
+        gap_end = segment.at_ns + segment.duration_ns
+        return [sealed, ev.GapNoted(segment.at_ns + length, gap_end, "crash", track, "its data were damaged")]
+
+    def _append(self, *events: ev.Event) -> None:
+        self._journal.append(*events)
+        self._journal.sync()
+        self.tail.extend(events)
+
+
+def _seal(store: Store, journal: Journal, current: Manifest, tail: list[ev.Event], state: str, *, first: bool) -> None:
+    blob = store.blobs.put(encode_chunk(tail))
+    end = journal.next_event
+
+    def change(now: Manifest) -> Manifest:
+        chunks = (*now.chunks, ChunkRef(blob, now.next_event, end)) if end > now.next_event else now.chunks
+        return replace(now, chunks=chunks, next_event=end, journal_offset=0, state=state)
+
+    store.heads.update(current.session, change, current if first else None)
+
+
+def _holds_more(store: Store, current: Manifest) -> bool:
+    return any(True for _ in journal_events(store, current))
+
+
+def _without_journal(store: Store, session: str) -> bool:
+    """A session that is `recording` without a journal lost it; what its chunks hold is kept."""
+    state = store.heads.manifest(session)[1].state
+    if state != "recording":
+        return False
+    with store.heads.lock(session):
+        if journal_locked(store.journal_path(session)) or store.journal_path(session).exists():
+            raise Busy(f"session {session} is being recorded", "stop it first")
+
+        def change(now: Manifest) -> Manifest:
+            return replace(now, state="interrupted", journal_offset=0) if now.state == "recording" else now
+
+        store.heads.update_locked(session, change)
+    return True

@@ -1,0 +1,165 @@
+"""Deleting a session: a tombstone stays, everything else of it goes, except what another session refers to too.
+
+Invariants: once the tombstone's head is durable the session is gone for every reader; a list written before it names
+the blobs still to free, so that a kill only delays them; no blob that a head or a journal refers to is deleted, not
+even one that a writer found to be equal to its own a moment ago.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from pepys.errors import Damaged, NotFound, Partial
+from pepys.limits import REUSE_GRACE_NS
+from pepys.model.ids import is_session_id
+from pepys.model.manifest import Edit, Manifest, encode_edits
+from pepys.store.edits import first_edit
+from pepys.store.files import remove_file, replace_file
+from pepys.store.journal import Journal
+from pepys.store.reader import chunk_events, journal_events, live_sessions, read_root, session_ids
+from pepys.store.references import event_reference, root_references
+from pepys.store.sealing import open_small, seal_small
+from pepys.store.store import Store
+from pepys.store.trigger import reach
+
+MAGIC: Final = b"PPRM"
+INFO: Final = "pepys removal"
+
+
+def remove(store: Store, session: str) -> int:
+    """Delete a session.
+
+    Returns:
+        The bytes of disk that were freed.
+
+    Raises:
+        Busy: it is being recorded.
+        NotFound: there is none of that id, or it was deleted before.
+        Partial: it is deleted, but another session is damaged, so that nobody can tell which blobs that one needs.
+    """
+    path = store.journal_path(session)
+    head, current = read_root(store, session)
+    if current.state == "deleted":
+        raise NotFound(f"session {session} was deleted already", "pepys list shows what there is")
+    for unfinished in unfinished_removals(store):
+        finish_removal(store, unfinished)
+    journal = Journal.open_for_append(path, store.keys) if path.exists() else None
+    try:
+        blobs = sorted({*_blobs(store, session, strict=False), *([head.previous] if head.previous else [])})
+        _write_list(store, session, blobs)
+        freed = journal.offset if journal else 0
+        _bury(store, session, current)
+        reach("remove.buried")
+        store.blobs.discard_open(f"{session}-")
+        if journal:
+            journal.remove()
+    finally:
+        if journal:
+            journal.close()
+    return freed + finish_removal(store, session)
+
+
+def unfinished_removals(store: Store) -> list[str]:
+    """The sessions whose removal was cut short."""
+    folder = store.path / "removing"
+    return sorted(path.name for path in folder.glob("*") if is_session_id(path.name)) if folder.is_dir() else []
+
+
+def finish_removal(store: Store, session: str) -> int:
+    """Free the blobs on a removal's list; returns the bytes freed. Repeatable.
+
+    Raises:
+        Partial: as `remove`; the list stays.
+    """
+    path = store.path / "removing" / session
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return 0
+    plain = open_small(store.keys.head_key, MAGIC, f"{INFO} {session}", data, f"the list {path}")
+    freed, waiting = 0, list[str]()
+    if read_root(store, session)[1].state == "deleted":
+        freed, waiting = _free(store, json.loads(plain))
+    if waiting:
+        _write_list(store, session, waiting)
+    else:
+        remove_file(path)
+    return freed
+
+
+def _free(store: Store, blobs: list[str]) -> tuple[int, list[str]]:
+    """Delete those that nobody refers to; returns the bytes freed, and the blobs to look at again later."""
+    with store.blobs.deleting():
+        # A head's writer holds this lock until its reference is durable, so the marking below sees what came before;
+        # who refers to one later marks it as used, which the second look sees.
+        used = {blob: store.blobs.used_ns(blob) for blob in blobs}
+    # A recorder stores first and refers a moment later: what a living one may just have met again must wait.
+    young_ns = store.clock.wall_ns() - REUSE_GRACE_NS if live_sessions(store) else None
+    marked = _marked(store)
+    freed, waiting = 0, list[str]()
+    with store.blobs.deleting():
+        for blob, at in used.items():
+            if at is None or blob in marked or store.blobs.used_ns(blob) != at:
+                continue
+            if young_ns is not None and at > young_ns:
+                waiting.append(blob)
+                continue
+            freed += store.blobs.delete(blob)
+            reach("remove.deleted")
+    return freed, waiting
+
+
+def _marked(store: Store) -> set[str]:
+    """Every blob that any head or journal refers to.
+
+    Raises:
+        Partial: a session does not open.
+    """
+    marked: set[str] = set()
+    for session in session_ids(store):
+        try:
+            marked.update(_blobs(store, session, strict=True))
+        except (Damaged, NotFound) as error:
+            raise Partial(
+                f"the session is deleted, but its blobs stay: {error.message}",
+                "run pepys verify, restore or delete the damaged session; the rest is then freed",
+            ) from error
+    return marked
+
+
+def _blobs(store: Store, session: str, *, strict: bool) -> Iterator[str]:
+    """The blobs of a session; with `strict` off, those that can still be told."""
+    try:
+        head, current = read_root(store, session)
+        for reference in root_references(head, current):
+            yield reference.blob
+        for event in (*chunk_events(store, current), *journal_events(store, current)):
+            found = event_reference(event)
+            if found is not None:
+                yield found.blob
+    except (Damaged, NotFound):
+        if strict:
+            raise
+
+
+def _write_list(store: Store, session: str, blobs: list[str]) -> None:
+    data = seal_small(store.keys.head_key, MAGIC, f"{INFO} {session}", json.dumps(blobs).encode())
+    replace_file(store.path / "removing" / session, data, "remove.list")
+
+
+def _bury(store: Store, session: str, current: Manifest) -> None:
+    """Put the tombstone in the head's place."""
+    now_ns = store.clock.wall_ns()
+    log = encode_edits((first_edit(session, now_ns), Edit(1, now_ns, "delete")))
+    device = store.keys.device_id
+
+    def change(now: Manifest) -> Manifest:
+        return replace(
+            now, state="deleted", name="", chunks=(), artifacts=(), journal_offset=0,
+            edits={device: store.blobs.put(log)},
+        )  # fmt: skip
+
+    store.heads.update(session, change, current)

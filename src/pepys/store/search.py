@@ -1,0 +1,186 @@
+"""Search: the port, and its form over FTS5.
+
+A document is found when every term of the query is in it: as a whole word, as any part of three characters or more,
+or as CJK of two. Whole words come first, by their weight; then the newest. No query string can fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pepys.limits import NS_PER_MS, SEARCH_HITS, SNIPPET_CHARS
+from pepys.store.database import Connection
+from pepys.store.documents import Document, parts_json
+from pepys.store.query import Term, bigrams, clean_text, marks, parse
+
+_BEFORE_CHARS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What narrows a search; times are wall nanoseconds of the moment that is found."""
+
+    session: str | None = None
+    kind: str | None = None
+    app: str | None = None
+    tag: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One found moment.
+
+    Attributes:
+        at_ns: axis time: of the word for speech, else of the document.
+        snippet: text around the first mark; `marks` are offsets in it.
+        boxes: of the lines on the shot that hold a mark: `(x, y, w, h)` in shares of the picture.
+    """
+
+    session: str
+    session_name: str
+    kind: str
+    at_ns: int
+    end_ns: int
+    wall_ns: int
+    app: str
+    snippet: str
+    marks: tuple[tuple[int, int], ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    shot: str | None = None
+
+
+class SearchIndex(Protocol):
+    """What finds documents. Every form passes the same contract tests."""
+
+    def index(self, session: str, started_wall_ns: int, documents: Iterable[Document]) -> None:
+        """Replace all documents of a session, within the caller's transaction."""
+        ...
+
+    def forget(self, session: str) -> None:
+        """Drop all documents of a session."""
+        ...
+
+    def search(self, query: str, filters: Filters, limit: int) -> list[Hit]:
+        """The best hits, at most `limit`; none for a query without terms."""
+        ...
+
+
+class FtsIndex:
+    """The index in the catalog's tables, over one open connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def index(self, session: str, started_wall_ns: int, documents: Iterable[Document]) -> None:
+        """Replace all documents of a session; the caller holds the transaction."""
+        self.forget(session)
+        self._connection.executemany(
+            "INSERT INTO documents (session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, d.app, d.text, bigrams(d.text),
+                 parts_json(d), d.shot)
+                for d in documents
+            ),
+        )  # fmt: skip
+
+    def forget(self, session: str) -> None:
+        """Drop all documents of a session."""
+        self._connection.execute("DELETE FROM documents WHERE session = ?", (session,))
+
+    def search(self, query: str, filters: Filters, limit: int) -> list[Hit]:
+        """The best hits: whole words first, then the newest."""
+        terms = parse(query)
+        conditions, values = [], []
+        for term in terms:
+            condition, matched = _condition(term)
+            conditions.append(condition)
+            values.extend(matched)
+        if not terms:
+            return []
+        more, narrowed = _narrowing(filters)
+        all_words = " ".join(term.words for term in terms) if all(term.words for term in terms) else ""
+        statement = (
+            "SELECT d.session, s.name, d.kind, d.at_ns, d.end_ns, s.started_wall_ns, d.app, d.text, d.parts, d.shot"
+            " FROM documents d JOIN sessions s ON s.id = d.session"
+            + (" LEFT JOIN (SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ?) w ON w.rowid = d.id"
+               if all_words else "")
+            + f" WHERE {' AND '.join([*conditions, *more])} ORDER BY "
+            + ("w.score IS NULL, w.score, " if all_words else "")
+            + "d.wall_ns DESC, d.id LIMIT ?"
+        )  # fmt: skip
+        bound = [*([all_words] if all_words else []), *values, *narrowed, max(0, min(limit, SEARCH_HITS))]
+        return [_hit(row, terms) for row in self._connection.execute(statement, bound)]
+
+
+def _condition(term: Term) -> tuple[str, list[str]]:
+    """The SQL that is true of the documents that hold a term."""
+    found = [(name, match) for name, match in
+             (("words", term.words), ("grams", term.grams), ("pairs", term.pairs)) if match]  # fmt: skip
+    if not found:
+        return "0", []
+    selects = " UNION ".join(f"SELECT rowid FROM {name} WHERE {name} MATCH ?" for name, _ in found)
+    return f"d.id IN ({selects})", [match for _, match in found]
+
+
+def _narrowing(filters: Filters) -> tuple[list[str], list[Any]]:
+    tests = {
+        "d.session = ?": filters.session,
+        "d.kind = ?": filters.kind,
+        "lower(d.app) = lower(?)": filters.app,
+        "EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?)": filters.tag,
+        # A text that came before the first moment and was still there then counts.
+        "s.started_wall_ns + d.end_ns >= ?": filters.from_ns,
+        "d.wall_ns < ?": filters.to_ns,
+    }
+    chosen = {test: value for test, value in tests.items() if value is not None}
+    texts = {test: clean_text(value) if isinstance(value, str) else value for test, value in chosen.items()}
+    return list(texts), list(texts.values())
+
+
+def _hit(row: tuple[Any, ...], terms: tuple[Term, ...]) -> Hit:
+    session, name, kind, at_ns, end_ns, started_ns, app, text, parts_text, shot = row
+    found = marks(terms, text)
+    parts = json.loads(parts_text) if parts_text else []
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    if kind == "screen_text":
+        boxes = _marked_boxes(text, found, parts)
+    elif parts and found:
+        # The last word that begins at or before the first mark is the one that holds it.
+        spoken = [part for part in parts if part[0] <= found[0][0]]
+        if spoken:
+            at_ns, end_ns = int(spoken[-1][1] * NS_PER_MS), int(spoken[-1][2] * NS_PER_MS)
+    snippet, shown = _snippet(text, found)
+    return Hit(session, name, kind, at_ns, end_ns, started_ns + at_ns, app, snippet, shown, boxes, shot or None)
+
+
+def _marked_boxes(
+    text: str, found: list[tuple[int, int]], boxes: list[list[float]]
+) -> tuple[tuple[float, float, float, float], ...]:
+    """The boxes of the lines that hold a mark."""
+    marked, start = [], 0
+    for line, box in zip(text.split("\n"), boxes, strict=False):
+        end = start + len(line)
+        if any(mark[0] < end and mark[1] > start for mark in found):
+            marked.append((box[0], box[1], box[2], box[3]))
+        start = end + 1
+    return tuple(marked)
+
+
+def _snippet(text: str, found: list[tuple[int, int]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """A stretch of text around the first mark, in one line, and the marks' places in it."""
+    first = found[0][0] if found else 0
+    start = max(0, first - _BEFORE_CHARS)
+    if start:
+        space = max(text.rfind(mark, start, first) for mark in " \n")
+        start = start if space < 0 else min(space, max(start, text.find(" ", start, first))) + 1
+    end = min(len(text), start + SNIPPET_CHARS)
+    lead, trail = ("…" if start else ""), ("…" if end < len(text) else "")
+    shift = len(lead) - start
+    shown = tuple((a + shift, min(b, end) + shift) for a, b in found if a >= start and a < end)
+    return lead + text[start:end].replace("\n", " ") + trail, shown

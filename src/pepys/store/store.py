@@ -1,0 +1,94 @@
+"""A store: one home with its keys, blobs and heads. It needs no database.
+
+Owns where things lie in a home. Opening makes a home when asked to; reading needs no write access.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pepys.clock import Clock, SystemClock
+from pepys.config import config_dir as default_config_dir
+from pepys.errors import NotFound, StorageProblem
+from pepys.model.ids import is_session_id
+from pepys.store.blobs import BlobStore
+from pepys.store.files import make_folder
+from pepys.store.heads import Heads
+from pepys.store.keys import StoreKeys, open_keys
+
+
+class Store:
+    """One home, opened.
+
+    Attributes:
+        path: the home.
+        keys: what opens it.
+        clock: the time.
+        blobs: its blobs.
+        heads: its heads.
+    """
+
+    def __init__(self, path: Path, keys: StoreKeys, clock: Clock) -> None:
+        self.path = path
+        self.keys = keys
+        self.clock = clock
+        self.blobs = BlobStore(path, keys)
+        self.heads = Heads(path, keys, self.blobs)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was found damaged and was restored on opening; entry points print it."""
+        return self.keys.notices
+
+    @cached_property
+    def writable(self) -> bool:
+        """Whether this user may write here; a full disk shows only on writing."""
+        return os.access(self.path, os.W_OK)
+
+    def journal_path(self, session: str) -> Path:
+        """Where the journal of a session being recorded lies.
+
+        Raises:
+            NotFound: `session` is no id.
+        """
+        if not is_session_id(session):
+            raise NotFound(f"{session[:80]!r} is no session id", "pepys list shows the ids")
+        return self.path / "journals" / f"{session}.journal"
+
+    def database_path(self, name: str) -> Path:
+        """Where a database (`catalog`, `work`, `ledger`) lies."""
+        return self.path / f"{name}.db"
+
+    def journal_sizes(self) -> dict[str, int]:
+        """The sessions that have a journal, with its bytes."""
+        try:
+            with os.scandir(self.path / "journals") as entries:
+                found = [(entry.name.removesuffix(".journal"), entry) for entry in entries if entry.name[0] != "."]
+                return {name: entry.stat().st_size for name, entry in found if is_session_id(name)}
+        except FileNotFoundError:
+            return {}
+
+
+def open_store(home: Path, *, create: bool = True, clock: Clock | None = None, config_dir: Path | None = None) -> Store:
+    """Open the home at `home`.
+
+    Args:
+        home: the data folder.
+        create: make folder and keys when there is no store yet.
+        clock: the time; the system's unless given.
+        config_dir: where the master key lies; the user's config folder unless given.
+
+    Raises:
+        StorageProblem: the home is no folder, or cannot be made.
+        NotFound: there is no store, and `create` is off.
+        KeyProblem: the master key is missing or another one.
+        Damaged: the store's wrapped key is damaged beyond its copies.
+    """
+    if home.exists() and not home.is_dir():
+        raise StorageProblem(f"{home} is a file, not a folder", "name another folder with --home")
+    if create:
+        make_folder(home)
+    keys = open_keys(home, config_dir or default_config_dir(), create=create)
+    return Store(home, keys, clock or SystemClock())

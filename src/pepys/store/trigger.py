@@ -1,0 +1,37 @@
+"""Named points at which a test can kill this process.
+
+Code calls `reach("blob.renamed")` after each step that reaches the disk. Nothing happens unless PEPYS_TEST_KILL names
+that point (`name`, or `name:3` for the third time it is reached): then the process dies at once, as from kill -9.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from typing import Final
+
+VARIABLE: Final = "PEPYS_TEST_KILL"
+_TARGET = os.environ.get(VARIABLE, "")
+seen: Counter[str] = Counter()
+
+
+def aim(target: str) -> None:
+    """Aim at a point of this process from now on; `*` only counts in `seen` which points are reached."""
+    global _TARGET
+    _TARGET = target
+    seen.clear()
+
+
+def reach(point: str) -> None:
+    """Die here when a test asked for it."""
+    if not _TARGET:
+        return
+    name, _, count = _TARGET.partition(":")
+    seen[point] += 1
+    if name == point and seen[point] == int(count or 1):
+        # No clean-up, no flushing, no exit handlers: what a kill leaves is what the test looks at.
+        if sys.platform != "win32":
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(137)

@@ -1,0 +1,256 @@
+"""Proof of a store: every root opens, every blob it names is there, decrypts and is what its name says.
+
+Reads everything once, takes no lock, writes nothing, and works beside a recording: what moved while it was looked at is
+looked at again. It tells damage in the words of the user: session, track, time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pepys.errors import Damaged, NotFound
+from pepys.model.events import Event, SegmentSealed
+from pepys.model.manifest import Head, Manifest, decode_edits
+from pepys.model.projection import project
+from pepys.store.chunks import decode_chunk, decode_json
+from pepys.store.journal import JournalReader
+from pepys.store.keys import damaged_copies
+from pepys.store.ledger import Ledger
+from pepys.store.reader import read_root, session_ids
+from pepys.store.references import Reference, event_reference, root_references
+from pepys.store.store import Store
+
+_TRIES = 3
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is not as it was stored; times are axis time where it has a place on the axis."""
+
+    session: str | None
+    what: str
+    problem: str
+    track: str | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found.
+
+    Attributes:
+        sessions: how many were looked at; deleted ones count, as their tombstones are kept.
+        blobs: how many different ones were proven or found damaged.
+        bytes: their plaintext.
+        unreferenced: blobs that nothing refers to: garbage, not damage. Only counted over all sessions.
+    """
+
+    damages: tuple[Damage, ...]
+    sessions: int
+    blobs: int
+    bytes: int
+    unreferenced: int = 0
+    unreferenced_bytes: int = 0
+
+
+@dataclass
+class _Proof:
+    """One run: what was read so far, and what was found."""
+
+    store: Store
+    progress: Progress | None
+    total: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+
+    def read(self, blob: str) -> bytes | None:
+        """Prove a blob, once; its content, or None when it is damaged or missing."""
+        try:
+            data = self.store.blobs.read(blob)
+        except (Damaged, NotFound) as error:
+            self.problems[blob] = error.message
+            return None
+        new = blob not in self.sizes
+        self.problems.pop(blob, None)
+        self.sizes[blob] = len(data)
+        if self.progress and new:
+            self.progress(len(self.sizes), max(self.total, len(self.sizes)))
+        return data
+
+    def problem(self, blob: str) -> str | None:
+        """What is wrong with a blob, without reading it a second time."""
+        if blob not in self.sizes:
+            self.read(blob)
+        return self.problems.get(blob)
+
+
+def verify(store: Store, session: str | None = None, progress: Progress | None = None) -> Report:
+    """Prove one session, or the whole store.
+
+    Args:
+        store: what.
+        session: only this one.
+        progress: told `(blobs proven, blobs in the store)`; the second only of a whole store.
+
+    Raises:
+        NotFound: no such session.
+    """
+    proof = _Proof(store, progress, sum(1 for _ in store.blobs.ids()) if session is None else 0)
+    damages = [] if session else list(_store_damage(store))
+    sessions = session_ids(store) if session is None else [session]
+    if session is not None and session not in session_ids(store):
+        raise NotFound(f"there is no session {session}", "pepys list shows what there is")
+    for one in sessions:
+        damages.extend(_session_damage(proof, one))
+    unreferenced = unreferenced_bytes = 0
+    if session is None:
+        for blob in store.blobs.ids():
+            if blob not in proof.sizes and blob not in proof.problems and blob not in proof.kept:
+                unreferenced += 1
+                unreferenced_bytes += store.blobs.file_bytes(blob)
+    proven = set(proof.sizes) | set(proof.problems)
+    total = sum(proof.sizes.values())
+    return Report(tuple(damages), len(sessions), len(proven), total, unreferenced, unreferenced_bytes)
+
+
+def _store_damage(store: Store) -> Iterator[Damage]:
+    for notice in store.notices:
+        yield Damage(None, "key", notice)
+    for path in damaged_copies(store.path):
+        if not any(str(path) in notice for notice in store.notices):
+            yield Damage(None, "key", f"{path} is damaged or missing")
+    for problem in Ledger(store).problems():
+        yield Damage(None, "ledger", problem)
+
+
+def _session_damage(proof: _Proof, session: str) -> list[Damage]:
+    """What is wrong with a session; looked at again when it moved meanwhile."""
+    found: list[Damage] = []
+    for _ in range(_TRIES):
+        try:
+            head, current = read_root(proof.store, session)
+        except Damaged as error:
+            return [Damage(session, "head", error.message)]
+        except NotFound:
+            return []
+        if head.previous:
+            proof.kept.add(head.previous)
+        found = list(_look(proof, head, current))
+        if not found or read_root(proof.store, session)[0] == head:
+            break
+    return found
+
+
+def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:
+    session = current.session
+    events: list[Event] = []
+    for reference in root_references(head, current):
+        data = proof.read(reference.blob)
+        if data is None:
+            yield _damage(session, reference, proof.problems[reference.blob])
+            continue
+        try:
+            _check_content(current, reference.blob, data, events)
+        except ValueError as error:
+            yield _damage(session, reference, str(error))
+    yield from _numbering(current)
+    yield from _journal(proof, current, events)
+    told: set[str] = set()
+    for event in events:
+        for damage in _event(proof, session, event):
+            # A picture that was taken again and again is damaged once.
+            if damage.blob not in told:
+                told.add(damage.blob or "")
+                yield damage
+    yield from _open_segments(proof, current, events)
+
+
+def _numbering(current: Manifest) -> Iterator[Damage]:
+    """Chunks follow each other without holes."""
+    expected = 0
+    for chunk in current.chunks:
+        if chunk.first != expected:
+            yield Damage(current.session, "manifest", f"events {expected} to {chunk.first} are in no chunk")
+        expected = chunk.end
+    if current.state != "deleted" and current.next_event != expected:
+        yield Damage(current.session, "manifest", f"events {expected} to {current.next_event} are in no chunk")
+
+
+def _journal(proof: _Proof, current: Manifest, events: list[Event]) -> Iterator[Damage]:
+    path = proof.store.journal_path(current.session)
+    if not path.exists():
+        return
+    try:
+        reader = JournalReader(path, proof.store.keys)
+        events.extend(event for _, event in reader.read() if reader.next_event > current.next_event)
+    except NotFound:
+        return
+    except Damaged as error:
+        yield Damage(current.session, "journal", error.message)
+        return
+    for offset in reader.damaged:
+        yield Damage(current.session, "journal", f"the record at byte {offset} does not open")
+
+
+def _check_content(current: Manifest, blob: str, data: bytes, events: list[Event]) -> None:
+    """What a root names is what it should be inside its blob; a chunk's events are added to `events`."""
+    if any(blob == chunk.blob for chunk in current.chunks):
+        events.extend(decode_chunk(data))
+    elif any(blob == artifact.blob for artifact in current.artifacts):
+        decode_json(data)
+    elif blob in current.edits.values():
+        decode_edits(data)
+
+
+def _event(proof: _Proof, session: str, event: Event) -> Iterator[Damage]:
+    reference = event_reference(event)
+    if reference is None:
+        return
+    problem = proof.problem(reference.blob)
+    if problem:
+        yield _damage(session, reference, problem)
+    elif isinstance(event, SegmentSealed):
+        end = max((offset + length for offset, length, _, _ in event.fragments), default=0)
+        if end > proof.sizes[reference.blob]:
+            yield _damage(session, reference, "its fragments reach past its end")
+
+
+def _open_segments(proof: _Proof, current: Manifest, events: list[Event]) -> Iterator[Damage]:
+    """What a recording, or a crash, has not sealed yet: every journalled fragment opens."""
+    if current.state != "recording":
+        return
+    for track in project(current, events).tracks:
+        for segment in track.segments:
+            if segment.blob or not segment.name:
+                continue
+            try:
+                data = proof.store.blobs.read_open(segment.name, 0, segment.bytes)
+                problem = "" if len(data) == segment.bytes else "the open file is shorter than its fragments"
+            except (Damaged, NotFound) as error:
+                problem = error.message
+            if problem and not _sealed_meanwhile(proof, current.session, track.track, segment.n):
+                end = segment.at_ns + segment.duration_ns
+                what = f"open segment {segment.n}"
+                yield Damage(current.session, what, problem, track.track, segment.at_ns, end)
+
+
+def _sealed_meanwhile(proof: _Proof, session: str, track: str, n: int) -> bool:
+    """Whether a segment got its name after the journal was read; a dead recorder may have left it half way there."""
+    try:
+        reader = JournalReader(proof.store.journal_path(session), proof.store.keys)
+    except NotFound:
+        return True
+    events = [event for _, event in reader.read()]
+    opened = any(isinstance(e, SegmentSealed) and e.track == track and e.segment == n for e in events)
+    return opened or proof.store.blobs.became(f"{session}-{track}-{n}") is not None
+
+
+def _damage(session: str, reference: Reference, problem: str) -> Damage:
+    return Damage(
+        session, reference.what, problem, reference.track, reference.start_ns, reference.end_ns, reference.blob
+    )
