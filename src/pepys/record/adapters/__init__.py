@@ -1,0 +1,1 @@
+"""Adapters of the capture ports, one file a system or device kind."""

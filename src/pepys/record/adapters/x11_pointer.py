@@ -1,0 +1,93 @@
+"""The pointer of an X display: where it is, how it looks, and drawing it into pixels.
+
+The server leaves the pointer out of what it gives, so it is drawn here, into patches that were just read: the kept
+picture never holds a pointer that cannot be undone. Its place is asked for, ten times a second at rest and fifteen
+while it moves; its picture is fetched only when the server tells that it changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import xcffib
+from numpy.typing import NDArray
+from xcffib import xfixes
+
+from pepys.limits import POINTER_IDLE_NS, POINTER_MOVING_NS
+from pepys.record.adapters.x11_regions import Rect
+from pepys.record.ports import Bgra
+
+_DISPLAY_CURSOR: Final = 1
+
+
+class Pointer:
+    """Follows and draws the pointer on `root`."""
+
+    def __init__(self, connection: xcffib.Connection, root: int) -> None:
+        self._connection, self._root = connection, root
+        self._extension = connection(xfixes.key)
+        self._extension.SelectCursorInput(root, _DISPLAY_CURSOR)
+        self._place: tuple[int, int] | None = None
+        self._image_stale = self._redraw = True
+        self._image: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
+        self._hot = (0, 0)
+        self._drawn: Rect | None = None
+        self.due_ns = 0
+
+    def image_changed(self) -> None:
+        """The server told that the pointer looks different."""
+        self._image_stale = True
+
+    def look(self, now_ns: int) -> bool:
+        """Ask where the pointer is, if it is time; whether it moved."""
+        if now_ns < self.due_ns:
+            return False
+        answer = self._connection.core.QueryPointer(self._root).reply()
+        place = (answer.root_x, answer.root_y) if answer.same_screen else None
+        moved = place != self._place
+        self._place = place
+        self.due_ns = now_ns + (POINTER_MOVING_NS if moved else POINTER_IDLE_NS)
+        return moved
+
+    def stale(self) -> list[Rect]:
+        """The rectangles that drawing it anew touches: the old place and the new; none when it stands as drawn."""
+        if self._image_stale:
+            self._fetch()
+        now = self._rect()
+        if now == self._drawn and not self._redraw:
+            return []
+        return [rect for rect in (self._drawn, now) if rect is not None]
+
+    def settle(self) -> None:
+        """What `stale` named is being read: from now on the pointer counts as drawn there."""
+        self._drawn, self._redraw = self._rect(), False
+
+    def draw(self, x: int, y: int, pixels: Bgra) -> None:
+        """Draw the part of the pointer that lies on a patch at (x, y)."""
+        if self._drawn is None:
+            return
+        height, width = pixels.shape[:2]
+        shared = self._drawn.clip(Rect(x, y, x + width, y + height))
+        if shared is None:
+            return
+        left, top = shared.left - self._drawn.left, shared.top - self._drawn.top
+        source = self._image[top : top + shared.height, left : left + shared.width]
+        target = pixels[shared.top - y : shared.bottom - y, shared.left - x : shared.right - x]
+        # The image is premultiplied: what is under it shines through by the rest of its opacity.
+        through = 255 - source[:, :, 3:].astype(np.uint16)
+        target[:] = np.minimum(255, source + (target * through + 127) // 255)
+
+    def _rect(self) -> Rect | None:
+        height, width = self._image.shape[:2]
+        if self._place is None or not width or not height:
+            return None
+        left, top = self._place[0] - self._hot[0], self._place[1] - self._hot[1]
+        return Rect(left, top, left + width, top + height)
+
+    def _fetch(self) -> None:
+        answer = self._extension.GetCursorImage().reply()
+        values = np.array(answer.cursor_image, dtype="<u4")
+        self._image = values.view(np.uint8).reshape(answer.height, answer.width, 4)
+        self._hot = (answer.xhot, answer.yhot)
+        self._image_stale, self._redraw = False, True

@@ -1,0 +1,333 @@
+"""All that is captured in a session, span by span: screen, sound, activity, on one grid.
+
+Owns which sources there are, how long the start waits for them, and the grid of fragments. Invariants: media time 0
+comes when every source that can deliver does; after `finish` nothing is captured; a source that is missing is left out
+and told, unless it is required.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pepys import limits
+from pepys.errors import DeviceMissing
+from pepys.media.sound import AacEncoder
+from pepys.model import events as ev
+from pepys.record.activity import ActivityTrack
+from pepys.record.adapters.parec import ParecSource
+from pepys.record.adapters.x11 import open_x11
+from pepys.record.health import Health
+from pepys.record.loop import Loop
+from pepys.record.playback import SoundStream, SpanPlace
+from pepys.record.ports import SourceEnded
+from pepys.record.screen import Screen
+from pepys.record.shots import ShotTaker
+from pepys.record.soundboard import SoundBoard
+from pepys.record.spec import RecordSpec
+from pepys.record.writing import Fragment, InitHeader, Picture
+
+_MIX = "audio.mix"
+_CODECS = {"video": "h264", "audio": "opus", "shots": "png"}
+_DISPLAY_REMEDY = "start the display again, name another with --display, or record with --no-video"
+
+
+class Capture:
+    """The sources of one session."""
+
+    def __init__(
+        self,
+        spec: RecordSpec,
+        loop: Loop,
+        health: Health,
+        give: Callable[[Fragment | InitHeader | Picture], bool],
+        on_source: Callable[[str, str], None],
+    ) -> None:
+        """Take what to record; nothing is opened yet.
+
+        Args:
+            spec: the order.
+            loop: where sources are waited for.
+            health: told how tracks are.
+            give: takes what was encoded.
+            on_source: told `resized`, `stalled` or `gone`, with a detail: the span cannot go on as it is.
+        """
+        self._spec, self._loop, self._clock, self._health = spec, loop, loop.clock, health
+        self._give, self._on_source = give, on_source
+        self._sounds = SoundBoard(
+            self._clock, loop, health, lambda device, channels: ParecSource(device, channels, self._clock)
+        )
+        self._screen: Screen | None = None
+        self._shots: ShotTaker | None = None
+        self._activity: ActivityTrack | None = None
+        self._encoder: AacEncoder | None = None
+        self._mix: SoundStream | None = None
+        self._place: SpanPlace | None = None
+        self._next_grid_ns = 0
+        self._gridded = False
+
+    # --- sources
+
+    def open(self) -> None:
+        """Open the display and start the devices.
+
+        Raises:
+            DeviceMissing: a required source cannot be opened, or there is none at all.
+        """
+        spec = self._spec
+        for track, reason in spec.absent:
+            self._health.add(track, "", "off", reason)
+        if spec.display is not None:
+            try:
+                self._open_display(spec.display)
+            except DeviceMissing as error:
+                if spec.display_required:
+                    raise
+                self._health.add("video", spec.display, "off", error.message)
+        if spec.mic is not None:
+            self._sounds.add("audio.mic", spec.mic, 1, required=spec.mic_required)
+        if spec.system is not None:
+            self._sounds.add("audio.system", spec.system, 2, required=spec.system_required)
+        self._sounds.open()
+        if self._screen is None and not self._sounds.inputs:
+            reasons = "; ".join(f"{r.track}: {r.detail}" for r in self._health.tracks.values() if r.detail)
+            raise DeviceMissing(
+                f"there is nothing to record ({reasons or 'everything is off'})",
+                "start a display or a sound server, or run `pepys demo`",
+            )
+
+    def _open_display(self, display: str) -> None:
+        spec = self._spec
+        if not (spec.video or spec.shots_interval_ns or spec.activity):
+            return
+        if spec.video or spec.shots_interval_ns:
+            source = open_x11(display, self._clock, pointer=spec.cursor and spec.video)
+            self._screen = Screen(spec, source, self._clock, self._loop, self._health, self._on_screen)
+            if self._shots is not None:
+                self._screen.use_shots(self._shots)
+        if spec.activity:
+            self._open_activity(display)
+
+    def _open_activity(self, display: str) -> None:
+        if sys.platform != "linux":
+            return
+        from pepys.record.adapters.ewmh import EwmhFocus
+
+        self._health.add("activity", display)
+        self._activity = ActivityTrack(EwmhFocus(display, self._clock), self._loop, self._on_focus, self._on_no_focus)
+
+    def await_sound(self, then: Callable[[], None]) -> None:
+        """Call `then` once every device delivers, has failed, or had its time."""
+        until_ns = self._clock.now_ns() + limits.SOURCE_START_NS
+
+        def look() -> None:
+            now_ns = self._clock.now_ns()
+            if self._sounds.waits and now_ns < until_ns:
+                self._loop.set_timer("sources", min(until_ns, now_ns + limits.SOURCE_LOOK_NS), look)
+            else:
+                then()
+
+        # Never called from within: the caller's own work comes first.
+        self._loop.set_timer("sources", self._clock.now_ns(), look)
+
+    def require(self) -> None:
+        """Check what must be there before a session begins.
+
+        Raises:
+            DeviceMissing: a required device does not deliver, or nothing does.
+        """
+        self._sounds.require()
+        self.require_any()
+
+    def require_any(self) -> None:
+        """Check that something can be recorded.
+
+        Raises:
+            DeviceMissing: nothing can.
+        """
+        if self.lives():
+            return
+        reasons = "; ".join(f"{r.track}: {r.detail}" for r in self._health.tracks.values() if r.detail)
+        raise DeviceMissing(f"there is nothing to record ({reasons})", "start a display or a sound server")
+
+    def lives(self) -> bool:
+        """Whether any source delivers."""
+        screen = self._screen is not None and self._screen.ended is None
+        return screen or any(sound.delivers for sound in self._sounds.inputs)
+
+    def reopen(self) -> None:
+        """After a pause: start the devices, and the display again where it had gone."""
+        if self._screen is not None and self._screen.ended is not None and self._spec.display is not None:
+            old, self._screen = self._screen, None
+            old.close()
+            try:
+                self._open_display(self._spec.display)
+            except DeviceMissing as error:
+                for track in old.tracks:
+                    self._health.add(track, self._spec.display, "failed", error.message)
+        self._sounds.open()
+
+    def let_go(self) -> None:
+        """A pause: the devices are let go; the display is heard and not looked at."""
+        self._sounds.stop()
+
+    def close(self) -> None:
+        """The end: let go of everything, and give what the shots' thread still holds."""
+        self._sounds.stop()
+        if self._shots is not None:
+            self._shots.finish()
+            self._shots = None
+        if self._activity is not None:
+            self._activity.close()
+            self._activity = None
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+        self._loop.clear_timer("sources")
+
+    # --- spans
+
+    def use_shots(self) -> None:
+        """There is a session that takes shots."""
+        if self._spec.shots_interval_ns and self._screen is not None:
+            self._shots = ShotTaker(self._give)
+            self._screen.use_shots(self._shots)
+
+    def prepare(self) -> None:
+        """Open what takes long, before the span's media time begins."""
+        if self._screen is not None and self._screen.ended is None:
+            self._screen.prepare()
+        if self._activity is not None:
+            self._activity.hear()
+        self._sounds.prepare()
+        self._encoder = AacEncoder() if self._sounds.inputs else None
+        if self._mixes_alone():
+            if _MIX not in self._health.tracks:
+                self._health.add(_MIX, "mix")
+        elif _MIX in self._health.tracks:
+            self._health.tracks[_MIX].state = "off"
+
+    def tracks(self) -> tuple[ev.TrackStarted, ...]:
+        """The tracks of the span that is prepared."""
+        found = []
+        for report in self._health.tracks.values():
+            if report.state == "off":
+                continue
+            kind = report.track.partition(".")[0]
+            codec = "aac" if report.track == _MIX else _CODECS.get(kind, "")
+            width, height = self._screen.size(report.track) if self._screen is not None else (0, 0)
+            found.append(ev.TrackStarted(report.track, kind, report.source, codec, width, height))
+        return tuple(found)
+
+    def begin(self, place: SpanPlace) -> None:
+        """The span starts at `place`."""
+        self._place = place
+        screen = self._screen if self._screen is not None and self._screen.ended is None else None
+        stream = screen.begin(place, self._encoder, self._give) if screen is not None else None
+        if stream is None and self._encoder is not None:
+            self._mix = SoundStream(_MIX, place, self._encoder, self._give)
+            self._health.set(_MIX, "healthy", place.at_ns)
+        self._sounds.begin(place, self._give, stream.sound if stream else self._mix.sound if self._mix else None)
+        for report in self._health.tracks.values():
+            if report.state == "failed" and not report.track.startswith("audio"):
+                self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
+        if self._activity is not None:
+            self._activity.begin(place.base_ns, place.at_ns)
+            self._health.set("activity", "healthy", place.at_ns)
+        self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
+        self._gridded = stream is not None or bool(self._sounds.inputs)
+        if self._gridded:
+            self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
+
+    def finish(self) -> int:
+        """End the span now: nothing is captured from here on, and nothing that was is left out. The time of the end."""
+        self._loop.clear_timer("grid")
+        now_ns = self._clock.now_ns()
+        if self._gridded and now_ns - self._next_grid_ns > limits.STALL_NS:
+            # The process slept: nothing was watched since the last grid point.
+            now_ns = max(self._next_grid_ns, self._sounds.reached_ns())
+        self._catch_up(now_ns)
+        # The last fragment must not be empty; the wait is shorter than a frame.
+        until_ns = max(now_ns, self._next_grid_ns - limits.FRAGMENT_NS + limits.LAST_FRAGMENT_NS)
+        if self._screen is not None:
+            self._screen.halt(until_ns)
+        if self._activity is not None:
+            self._activity.end()
+        self._sounds.finish(until_ns)
+        if self._screen is not None:
+            self._screen.finish(until_ns)
+        if self._mix is not None:
+            self._mix.finish()
+            self._mix = None
+        self._place = None
+        return until_ns
+
+    def count(self) -> None:
+        """Bring the counters of tracks up to date that are not counted as they go."""
+        if self._screen is not None:
+            self._screen.count()
+        if self._mix is not None:
+            report = self._health.tracks[_MIX]
+            report.captured = report.encoded = self._mix.samples
+            report.capture_ns = report.attempt_ns = self._clock.now_ns()
+        if self._activity is not None:
+            report = self._health.tracks["activity"]
+            report.captured = report.encoded = self._activity.count
+            report.capture_ns = self._activity.capture_ns
+
+    # --- inside
+
+    def _on_grid(self) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns - self._next_grid_ns > limits.STALL_NS:
+            self._on_source("stalled", "the machine slept, or this process did not run")
+            return
+        self._catch_up(now_ns)
+        self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
+
+    def _catch_up(self, now_ns: int) -> None:
+        while self._gridded and self._next_grid_ns <= now_ns:
+            self._sounds.step()
+            if self._screen is not None:
+                self._screen.grid(self._next_grid_ns)
+            self._sounds.close_fragments()
+            if self._mix is not None:
+                self._mix.close()
+            self._next_grid_ns += limits.FRAGMENT_NS
+
+    def pressed(self, pressed: bool) -> None:
+        """While the writer is behind, pictures between grid points are left out."""
+        if self._screen is not None:
+            self._screen.pressed = pressed
+
+    def _mixes_alone(self) -> bool:
+        pictures = self._spec.video and self._screen is not None and self._screen.ended is None
+        return bool(self._sounds.inputs) and not pictures
+
+    def _on_screen(self) -> None:
+        screen, place = self._screen, self._place
+        if screen is None:
+            return
+        ended = screen.ended
+        if ended is None:
+            if place is not None:
+                self._on_source("resized", "")
+            return
+        at_ns = None if place is None else max(place.at_ns, ended.at_ns - place.base_ns + place.at_ns)
+        for track in screen.tracks:
+            self._health.set(track, "failed", at_ns, ended.message)
+            if at_ns is not None:
+                self._health.open_gap(track, ended.reason, at_ns, ended.message)
+        if not self._sounds.inputs:
+            self._on_source("gone", ended.message)
+
+    def _on_focus(self, event: ev.FocusChanged) -> None:
+        self._health.note(event)
+
+    def _on_no_focus(self, ended: SourceEnded) -> None:
+        self._activity = None
+        place = self._place
+        at_ns = None if place is None else max(place.at_ns, ended.at_ns - place.base_ns + place.at_ns)
+        self._health.set("activity", "failed", at_ns, ended.message)
+        if at_ns is not None:
+            self._health.open_gap("activity", ended.reason, at_ns, ended.message)

@@ -1,0 +1,146 @@
+"""The recorder's control socket: requests in, replies and pushes out.
+
+Owns the words of the protocol and what a status looks like. Invariants: a reply to a command comes when it has
+happened; a client that is gone changes nothing; when nobody has been connected for `spec.orphan_ns`, the recording ends
+in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pepys import limits
+from pepys.errors import PepysError, StorageProblem, Usage
+from pepys.model import events as ev
+from pepys.model.ids import new_short_id
+from pepys.record.loop import Loop
+from pepys.record.recorder import Recorder
+from pepys.record.wire import Message, Peer, Server, reply_error, reply_ok
+
+
+class Commands:
+    """Serves one recorder."""
+
+    def __init__(self, recorder: Recorder, server: Server, loop: Loop) -> None:
+        self._recorder, self._server, self._loop = recorder, server, loop
+        self._alone_ns = loop.clock.now_ns()
+        self._doing: dict[str, Callable[[Peer, Message, dict[str, Any]], None]] = {
+            "status": self._status,
+            "subscribe": self._subscribe,
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "note": self._note,
+            "mark": self._mark,
+        }
+        self._look_for_clients()
+
+    def serve(self, peer: Peer, request: Message) -> None:
+        """Do one request."""
+        do, args = request.get("do"), request.get("args", {})
+        try:
+            serve = self._doing.get(do) if isinstance(do, str) else None
+            if serve is None or not isinstance(args, dict):
+                raise Usage(f"a recorder knows no command {do!r}", f"known are {', '.join(self._doing)}")
+            serve(peer, request, args)
+        except PepysError as error:
+            peer.send(reply_error(request, error))
+
+    def push(self, message: Message) -> None:
+        """Tell all subscribers; a change of state carries the whole status."""
+        if self._server.subscribers:
+            whole = {**message, "status": self.status()} if message["push"] == "state" else message
+            self._server.push(whole)
+
+    def status(self) -> Message:
+        """The recorder's status."""
+        recorder, now_ns = self._recorder, self._loop.clock.now_ns()
+        place, writer = recorder.place, recorder.writer
+        recorder.capture.count()
+        recorded_ns = recorder.recorded_ns if place is None else place.media(now_ns)
+        written = writer.written_ns if writer is not None else {}
+        return {
+            "session": recorder.spec.session,
+            "name": recorder.spec.name,
+            "state": recorder.state,
+            "started_wall_ns": recorder.started_wall_ns,
+            "recorded_ms": recorded_ns // limits.NS_PER_MS,
+            "wall_ms": recorder.axis(now_ns) // limits.NS_PER_MS if writer is not None else 0,
+            "bytes": writer.bytes if writer is not None else 0,
+            "spans": recorder.spans,
+            "tracks": [r.to_json(now_ns, written.get(r.track, 0)) for r in recorder.health.tracks.values()],
+            "gaps_open": [
+                {"reason": gap.reason, "track": gap.track, "detail": gap.detail} for gap in recorder.health.open_gaps
+            ],
+            "disk": recorder.disk.to_json(),
+            "write_queue": {
+                "items": writer.waiting if writer is not None else 0,
+                "refused": writer.refused if writer is not None else 0,
+            },
+        }
+
+    # --- requests
+
+    def _status(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        peer.send(reply_ok(request, self.status()))
+
+    def _subscribe(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        peer.subscribed = True
+        peer.send(reply_ok(request, self.status()))
+        self._loop.set_timer("push", self._loop.clock.now_ns() + limits.NS_PER_S, self._on_push)
+
+    def _pause(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        self._recorder.pause(lambda error: self._answer(peer, request, error))
+
+    def _resume(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        self._recorder.resume(lambda error: self._answer(peer, request, error))
+
+    def _stop(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        self._recorder.stop(lambda error: self._answer(peer, request, error))
+
+    def _note(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
+        self._add(peer, request, args.get("id"), str(args.get("text", "")), "note")
+
+    def _mark(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
+        self._add(peer, request, args.get("id"), str(args.get("label", "")), "marker")
+
+    def _add(self, peer: Peer, request: Message, given: object, text: str, kind: str) -> None:
+        recorder = self._recorder
+        if recorder.writer is None or recorder.state in {"ending", "completed"}:
+            raise Usage(f"the recording is {recorder.state}: it takes no {kind}", "add it with --session")
+        if len(text) > limits.NOTE_CHARS:
+            raise Usage(f"a {kind} has at most {limits.NOTE_CHARS} characters", "shorten it")
+        at_ns = recorder.axis(self._loop.clock.now_ns())
+        note = ev.NoteAdded(str(given) if given else new_short_id(), at_ns, text, kind)
+
+        def done(error: PepysError | None) -> None:
+            if error is not None:
+                peer.send(reply_error(request, error))
+            else:
+                peer.send(reply_ok(request, {"id": note.id, "at_ms": note.at_ns // limits.NS_PER_MS}))
+
+        if not recorder.note(note, done):
+            raise StorageProblem("the disk does not keep up with the recording", "try again in a moment")
+
+    def _answer(self, peer: Peer, request: Message, error: PepysError | None) -> None:
+        peer.send(reply_ok(request, self.status()) if error is None else reply_error(request, error))
+
+    # --- by the clock
+
+    def _on_push(self) -> None:
+        if self._server.subscribers:
+            self._server.push({"push": "beat", **self.status()})
+            self._loop.set_timer("push", self._loop.clock.now_ns() + limits.NS_PER_S, self._on_push)
+
+    def _look_for_clients(self) -> None:
+        now_ns = self._loop.clock.now_ns()
+        if self._server.peers:
+            self._alone_ns = now_ns
+        orphan_ns = self._recorder.spec.orphan_ns
+        if now_ns - self._alone_ns >= orphan_ns:
+            if self._recorder.state in {"recording", "paused"}:
+                self._recorder.stop(lambda _error: None)
+            return
+        wait_ns = min(limits.ORPHAN_LOOK_NS, max(limits.NS_PER_MS, orphan_ns // 2))
+        self._loop.set_timer("orphan", now_ns + wait_ns, self._look_for_clients)

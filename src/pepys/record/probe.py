@@ -1,0 +1,103 @@
+"""Which displays and sound devices there are, found without opening any for recording.
+
+Used before a recording starts and by the doctor; imports neither codecs nor numpy. Every answer comes within a
+deadline, and what is missing is a reason in words, not an error: whether it is needed is the caller's to say.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pepys import limits
+from pepys.errors import DeviceMissing
+from pepys.record.adapters.pulse import Listing, Source, list_sources
+
+_SOCKETS = Path("/tmp/.X11-unix")
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFound:
+    """The default devices; where one is None, its reason says why."""
+
+    mic: str | None
+    mic_reason: str
+    system: str | None
+    system_reason: str
+    sources: tuple[Source, ...] = ()
+
+
+def displays() -> list[str]:
+    """X displays of this machine: the one in force first, then those with a socket."""
+    found = [os.environ["DISPLAY"]] if os.environ.get("DISPLAY") else []
+    if _SOCKETS.is_dir():
+        numbers = sorted(int(path.name[1:]) for path in _SOCKETS.glob("X*") if path.name[1:].isdigit())
+        known = {_number(display) for display in found}
+        found += [f":{number}" for number in numbers if number not in known]
+    return found
+
+
+def find_display(deadline_s: float = limits.PROBE_S) -> tuple[str | None, str]:
+    """The display in force and an empty reason, or None and why there is none."""
+    display = os.environ.get("DISPLAY")
+    if not display:
+        return None, "DISPLAY is not set"
+    reason = display_problem(display, deadline_s)
+    return (None, reason) if reason else (display, "")
+
+
+def display_problem(display: str, deadline_s: float = limits.PROBE_S) -> str:
+    """Why a display cannot be recorded; empty when it answers."""
+    if sys.platform != "linux":
+        return "X11 displays are recorded on Linux only"
+    found: list[str] = []
+    # The library waits for ever on a server that hangs.
+    thread = threading.Thread(target=lambda: found.append(_ask(display)), name="probe-display", daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+    return found[0] if found else f"the X server of display {display!r} does not answer"
+
+
+def _ask(display: str) -> str:
+    try:
+        import xcffib
+        import xcffib.xproto
+
+        xcffib.connect(display=display).disconnect()
+    except (ImportError, OSError) as error:
+        return f"the X client library cannot be loaded: {error}"
+    except (xcffib.XcffibException, UnicodeEncodeError):
+        return f"no X server answers on display {display!r}"
+    return ""
+
+
+def default_sound(deadline_s: float = limits.PROBE_S) -> SoundFound:
+    """The default microphone and the monitor that carries the system's sound."""
+    try:
+        listing = list_sources(deadline_s)
+    except DeviceMissing as error:
+        return SoundFound(None, error.message, None, error.message)
+    return _defaults(listing)
+
+
+def _defaults(listing: Listing) -> SoundFound:
+    mic, mic_reason = listing.default_source, ""
+    system, system_reason = listing.default_monitor, ""
+    names = {source.name for source in listing.sources}
+    if mic not in names:
+        mic, mic_reason = "", "the sound server has no default source"
+    elif mic == listing.default_monitor:
+        # Servers without a microphone name the sink's monitor instead; it would record the system's sound twice.
+        mic, mic_reason = "", "there is no microphone: the default source is the monitor of the default sink"
+    if system not in names:
+        system, system_reason = "", "the sound server has no default sink"
+    return SoundFound(mic or None, mic_reason, system or None, system_reason, listing.sources)
+
+
+def _number(display: str) -> int:
+    match = re.fullmatch(r"(?:unix)?:(\d+)(?:\.\d+)?", display)
+    return int(match.group(1)) if match else -1

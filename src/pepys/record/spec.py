@@ -1,0 +1,121 @@
+"""What a recorder is asked to record: the one document that the host hands to it, through an inherited channel.
+
+Everything is decided before it is written here: names of devices are resolved, defaults are filled in. The keys travel
+beside it in the same message and are never written anywhere. Leaves finding devices to `probe` and starting the
+process to `launch`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from pepys import limits
+from pepys.errors import Usage
+
+PROTOCOL: Final = 1
+"""Version of this document and of the commands on the recorder's socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpec:
+    """One session to record, or to go on with.
+
+    Attributes:
+        home: the data folder.
+        session: the session's id; a new one, or an interrupted one with `resume`.
+        name: the session's name.
+        socket: path of the control socket to listen on (at most 104 bytes).
+        run_file: path of the file that tells where this recorder is (`run/<session>.json` in the home).
+        tags: tags from the start on.
+        config: what was asked for, as the session's first event keeps it.
+        resume: go on with an interrupted session in a new span.
+        display: the X display such as `:1`; None for no video.
+        display_required: whether the session fails without that display (and then it is not left out).
+        cursor: whether the pointer is drawn into the video.
+        fps: most frames a second.
+        quality: `low`, `medium`, `high` or `ultra`; of the video only.
+        video: whether the display is recorded as video; shots and activity need only the display.
+        mic: the microphone's name as the sound server lists it; None for none.
+        mic_required: whether the session fails without it.
+        system: the monitor source that carries the system's sound; None for none.
+        system_required: whether the session fails without it.
+        shots_interval_ns: time between two shots; 0 for none.
+        activity: whether focused windows are noted.
+        absent: default sources that were looked for and not found, as (track, reason); shown as failed tracks.
+        disk_reserve_bytes: the recording ends in order when less than this is free.
+        orphan_ns: the recording ends in order after this long without any connected client.
+    """
+
+    home: str
+    session: str
+    name: str
+    socket: str
+    run_file: str
+    tags: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    resume: bool = False
+    display: str | None = None
+    display_required: bool = False
+    cursor: bool = True
+    fps: int = 30
+    quality: str = "medium"
+    video: bool = True
+    mic: str | None = None
+    mic_required: bool = False
+    system: str | None = None
+    system_required: bool = False
+    shots_interval_ns: int = limits.SHOTS_INTERVAL_NS
+    activity: bool = True
+    absent: tuple[tuple[str, str], ...] = ()
+    disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES
+    orphan_ns: int = limits.ORPHAN_NS
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values."""
+        return asdict(self)
+
+
+def from_json(value: dict[str, Any]) -> RecordSpec:
+    """Read a spec; a field of a later version is passed over.
+
+    Raises:
+        Usage: a field is missing, or the document is of another protocol.
+    """
+    known = {f.name for f in fields(RecordSpec)}
+    values = {key: item for key, item in value.items() if key in known}
+    if values.get("protocol") != PROTOCOL:
+        raise Usage(f"the recorder speaks protocol {PROTOCOL}, not {values.get('protocol')}", "install one version")
+    values["tags"] = tuple(values.get("tags", ()))
+    values["absent"] = tuple((str(track), str(reason)) for track, reason in values.get("absent", ()))
+    try:
+        return RecordSpec(**values)
+    except TypeError as error:
+        raise Usage(f"the recorder's order is not whole: {error}", "install one version") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A spec and the keys that go with it, as `StoreKeys.to_bytes` gives them."""
+
+    spec: RecordSpec
+    keys: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The message on the channel."""
+        return json.dumps({"spec": self.spec.to_json(), "keys": self.keys.hex()}).encode()
+
+
+def decode_order(data: bytes) -> Order:
+    """Read what `Order.encode` wrote.
+
+    Raises:
+        Usage: the message is no order.
+    """
+    try:
+        value = json.loads(data)
+        return Order(from_json(value["spec"]), bytes.fromhex(value["keys"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Usage("the recorder got no order that it can read", "start recordings with `pepys record`") from error
