@@ -1,0 +1,183 @@
+"""The way to whichever host runs: files that tell where it listens, and a synchronous client.
+
+Owns `run/host.json` (socket, pid and its start time) and the order in which somebody is looked for: the host; else a
+recorder that outlived its host, which understands the same commands. Imports no database and no event loop, because
+`pepys status` and `pepys note` are called often. What a command does is left to the host.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from pepys import limits
+from pepys.clock import SystemClock, rfc3339
+from pepys.errors import Busy, DeviceMissing, NotFound, PepysError
+from pepys.record.runfile import RunFile, read_run_file, still_runs
+from pepys.record.wire import Client, connect
+
+# What a recorder without a host answers by itself; everything else needs a host.
+_RECORDER_COMMANDS: Final = frozenset({"status", "pause", "resume", "stop", "note", "mark"})
+
+
+class NoHost(NotFound):
+    """Neither a daemon nor a foreground recording runs on this home."""
+
+
+def run_dir(home: Path) -> Path:
+    """The folder of lock, host file and run files."""
+    return home / "run"
+
+
+def host_file(home: Path) -> Path:
+    """Where a host tells its socket."""
+    return run_dir(home) / "host.json"
+
+
+def run_files(home: Path) -> list[tuple[Path, RunFile]]:
+    """The run files of sessions, newest session first; the recorders may be dead."""
+    found = ((path, read_run_file(path)) for path in sorted(run_dir(home).glob("*.json"), reverse=True))
+    return [(path, run) for path, run in found if run is not None and path != host_file(home)]
+
+
+def orphans(home: Path) -> list[RunFile]:
+    """The recorders that run, newest session first."""
+    clock = SystemClock()
+    return [run for _, run in run_files(home) if still_runs(run, clock)]
+
+
+def connect_host(home: Path) -> Client | None:
+    """A connection to the host, None when there is none."""
+    try:
+        told = json.loads(host_file(home).read_bytes())
+        return connect(told["socket"], limits.CONTROL_CONNECT_S)
+    except (OSError, ValueError, KeyError, TypeError, DeviceMissing):
+        return None
+
+
+def host_running(home: Path) -> bool:
+    """Whether a host answers on this home."""
+    client = connect_host(home)
+    if client is None:
+        return False
+    client.close()
+    return True
+
+
+def ask_host(home: Path, do: str, *, timeout_s: float = limits.CONTROL_S, **args: Any) -> dict[str, Any]:
+    """Ask the host, or a recorder without one, to do a command; returns when it has happened.
+
+    Args:
+        home: the data folder.
+        do: the command's name.
+        timeout_s: how long the answer may take.
+        args: its arguments, JSON values; None counts as not given.
+
+    Raises:
+        NoHost: nobody runs here.
+        PepysError: what the other side answered.
+    """
+    client = connect_host(home)
+    if client is None and do in _RECORDER_COMMANDS:
+        client = _connect_orphan(home)
+    if client is None:
+        raise NoHost(_nobody(do), _remedy(do))
+    with client:
+        try:
+            return client.call(do, timeout_s, **{key: value for key, value in args.items() if value is not None})
+        except DeviceMissing as error:
+            if connect_host(home) is None and error.message.startswith("the other side"):
+                raise NoHost(f"the host ended before it answered to {do}", "see `pepys list`") from error
+            raise
+
+
+def status_of(home: Path) -> dict[str, Any]:
+    """The status of whatever runs on the home, in the host's shape; `idle` when nothing does."""
+    try:
+        told = ask_host(home, "status", timeout_s=limits.STATUS_S)
+    except NoHost:
+        told = {}
+    started = told.get("started_wall_ns")
+    return {
+        "state": told.get("state", "idle"),
+        "session": told.get("session"),
+        "name": told.get("name"),
+        "since": told.get("since") or (rfc3339(started) if started else None),
+        "recorded_ms": told.get("recorded_ms", 0),
+        "wall_ms": told.get("wall_ms", 0),
+        "bytes": told.get("bytes", 0),
+        "tracks": told.get("tracks", []),
+        "left_out": told.get("left_out", []),
+        "gaps_open": told.get("gaps_open", []),
+        "disk": told.get("disk") or {"free_bytes": _free_bytes(home), "seconds_left": None},
+        "last": told.get("last"),
+    }
+
+
+def wake_host(home: Path) -> bool:
+    """Tell a daemon that jobs wait; False when there is none that takes them. Never raises."""
+    with suppress(PepysError):
+        return bool(ask_host(home, "wake", timeout_s=limits.CONTROL_CONNECT_S).get("taken"))
+    return False
+
+
+def watch_host(home: Path) -> Iterator[dict[str, Any]]:
+    """The status now and then each time the host tells it; ends with the host.
+
+    Raises:
+        NoHost: nobody runs here.
+    """
+    client = connect_host(home)
+    if client is None:
+        raise NoHost(_nobody("status"), _remedy("status"))
+    with client:
+        yield client.call("subscribe", limits.CONTROL_S)
+        while True:
+            try:
+                push = client.next_push(limits.CONTROL_S)
+            except DeviceMissing:
+                return
+            if push is not None and push.get("push") == "status":
+                yield push["status"]
+
+
+def refuse_second_host(home: Path, wanted: str) -> None:
+    """Refuse what needs to be the host of a home that has one.
+
+    Raises:
+        Busy: a host answers there.
+    """
+    if host_running(home):
+        raise Busy(f"{home} has a host already", wanted)
+
+
+def _connect_orphan(home: Path) -> Client | None:
+    for run in orphans(home):
+        with suppress(DeviceMissing):
+            return connect(run.socket, limits.CONTROL_CONNECT_S)
+    return None
+
+
+def _free_bytes(home: Path) -> int | None:
+    try:
+        return shutil.disk_usage(home).free
+    except OSError:
+        return None
+
+
+def _nobody(do: str) -> str:
+    if do == "start":
+        return "no daemon runs on this home"
+    return "nothing is being recorded on this home"
+
+
+def _remedy(do: str) -> str:
+    if do == "start":
+        return "start one with `pepys serve`, or record in the foreground with `pepys record`"
+    if do in {"note", "mark"}:
+        return f"add it to a session with `pepys {do} --session ID`"
+    return "start a recording with `pepys record`; name a session to go on with one that was interrupted"

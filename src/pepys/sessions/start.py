@@ -1,0 +1,221 @@
+"""From what a user asks to what a recorder is told: validation, devices, defaults.
+
+Owns the rule that a default source which does not exist is left out with its reason, while one that was named is
+required (unless partial recordings are allowed). Nothing here starts a process; finding devices may take seconds and
+belongs in a thread.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pepys import limits
+from pepys.config import load_settings, runtime_dir
+from pepys.errors import DeviceMissing, Usage
+from pepys.model.ids import new_session_id
+from pepys.record import probe
+from pepys.record.spec import RecordSpec
+from pepys.sessions.control import run_dir
+
+if TYPE_CHECKING:
+    from pepys.clock import Clock
+    from pepys.settings import Record
+
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What to record. None means the setting or the platform's default; what is given is required.
+
+    Attributes:
+        name: the session's name; None for one made of day and time.
+        tags: tags from the start on.
+        display: an X display such as `:1`.
+        cursor: whether the pointer is drawn.
+        fps: most frames a second.
+        quality: `low`, `medium`, `high` or `ultra`.
+        video: whether the screen is recorded as video.
+        audio: `mic`, `system`, `both` or `off`.
+        mic: the microphone, as the sound server names it.
+        system: the source with the system's sound, as the sound server names it.
+        shots: seconds between two shots, or `off`.
+        allow_partial: whether a named source may be missing.
+    """
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    display: str | None = None
+    cursor: bool = True
+    fps: int | None = None
+    quality: str | None = None
+    video: bool = True
+    audio: str | None = None
+    mic: str | None = None
+    system: str | None = None
+    shots: float | str | None = None
+    allow_partial: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as plain JSON values."""
+        return {**asdict(self), "tags": list(self.tags)}
+
+
+def request_from_json(value: dict[str, Any]) -> StartRequest:
+    """Read a request.
+
+    Raises:
+        Usage: it has a field that does not exist.
+    """
+    unknown = set(value) - {field.name for field in fields(StartRequest)}
+    if unknown:
+        raise Usage(f"start takes no {', '.join(sorted(unknown))}", "use the same version of pepys on both sides")
+    return StartRequest(**{**value, "tags": tuple(value.get("tags", ()))})
+
+
+def check_text(what: str, text: str, chars: int) -> str:
+    """A name or tag without surrounding space.
+
+    Raises:
+        Usage: it is empty, too long, or has characters that no line can show.
+    """
+    text = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(text) <= chars:
+        raise Usage(f"{what} has {len(text)} characters", f"give it 1 to {chars}")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        raise Usage(f"{what} has control characters", "give it as one line of plain text")
+    return text
+
+
+def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]:
+    """Judge a request by itself, without looking at any device.
+
+    Returns:
+        The request with its name, and the settings of recording with the request's values in them.
+
+    Raises:
+        Usage: a value is out of bounds, or nothing would be recorded.
+    """
+    name = default_name(clock.wall_ns()) if request.name is None else request.name
+    request = replace(
+        request,
+        name=check_text("the name", name, limits.SESSION_NAME_CHARS),
+        tags=tuple(dict.fromkeys(check_text("a tag", tag, limits.TAG_CHARS) for tag in request.tags)),
+    )
+    named = {"fps": request.fps, "quality": request.quality, "audio": request.audio, "shots": request.shots}
+    settings = load_settings({"record": named}).record
+    for audio, device, flag in (("system", request.mic, "--mic"), ("mic", request.system, "--system")):
+        if device is not None and settings.audio in {audio, "off"}:
+            raise Usage(f"{flag} names a device that --audio {settings.audio} leaves out", f"leave out {flag}")
+    if not request.video and settings.audio == "off" and settings.shots == "off":
+        raise Usage("nothing is left to record", "leave out one of --no-video, --audio off, --shots off")
+    return request, settings
+
+
+def default_name(wall_ns: int) -> str:
+    """A name from the local day and time, such as `Monday 23 November, 14:05`."""
+    when = datetime.fromtimestamp(wall_ns // limits.NS_PER_S).astimezone()
+    return f"{_DAYS[when.weekday()]} {when.day} {_MONTHS[when.month - 1]}, {when:%H:%M}"
+
+
+def make_spec(
+    home: Path, request: StartRequest, settings: Record, clock: Clock, session: str | None = None
+) -> RecordSpec:
+    """Find the devices and write the recorder's order; slow, for a thread.
+
+    Args:
+        home: the data folder.
+        request: as `validate` returned it.
+        settings: as `validate` returned them.
+        clock: for the id of a new session.
+        session: an interrupted session to go on with; None begins a new one.
+
+    Raises:
+        DeviceMissing: a required source, or every source, is not there.
+    """
+    absent: list[tuple[str, str]] = []
+    display = _display(request, settings, absent)
+    mic, system = _sound(request, settings, absent)
+    if display is None and mic is None and system is None:
+        reasons = "; ".join(dict.fromkeys(reason for _, reason in absent))
+        raise DeviceMissing(f"there is nothing to record: {reasons}", "run `pepys doctor`, or try `pepys demo`")
+    known = session or new_session_id(clock.wall_ns())
+    shots_ns = 0 if settings.shots == "off" else int(settings.shots * limits.NS_PER_S)
+    return RecordSpec(
+        home=str(home),
+        session=known,
+        name=request.name or "",
+        socket=str(runtime_dir(home) / f"{known}.sock"),
+        run_file=str(run_dir(home) / f"{known}.json"),
+        tags=request.tags,
+        config=request.to_json(),
+        resume=session is not None,
+        display=display,
+        display_required=request.display is not None and not request.allow_partial,
+        cursor=request.cursor,
+        fps=settings.fps,
+        quality=settings.quality,
+        video=request.video and display is not None,
+        mic=mic,
+        mic_required=not request.allow_partial and (request.mic is not None or request.audio in {"mic", "both"}),
+        system=system,
+        system_required=not request.allow_partial
+        and (request.system is not None or request.audio in {"system", "both"}),
+        shots_interval_ns=shots_ns if display is not None else 0,
+        activity=display is not None,
+        absent=tuple(absent),
+    )
+
+
+def _display(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> str | None:
+    if not request.video and settings.shots == "off":
+        return None
+    if request.display is None:
+        display, reason = probe.find_display()
+    else:
+        reason = probe.display_problem(request.display)
+        display = None if reason else request.display
+        if reason and not request.allow_partial:
+            there = ", ".join(probe.displays())
+            remedy = f"these are there: {there}" if there else "start an X server, or use --no-video --shots off"
+            raise DeviceMissing(f"display {request.display} cannot be recorded: {reason}", remedy)
+    if display is None:
+        reason = f"no display: {reason}"
+        absent.extend([("video", reason)] if request.video else [])
+        absent.extend([("shots", reason)] if settings.shots != "off" else [])
+    return display
+
+
+def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> tuple[str | None, str | None]:
+    if settings.audio == "off":
+        return None, None
+    found = probe.default_sound()
+    names = [source.name for source in found.sources]
+    devices: list[str | None] = []
+    for kind, named, default, reason in (
+        ("mic", request.mic, found.mic, found.mic_reason),
+        ("system", request.system, found.system, found.system_reason),
+    ):
+        if settings.audio not in {kind, "both"}:
+            devices.append(None)
+            continue
+        missing = reason or f"no source for {kind} is there"
+        if named is not None and named not in names:
+            missing = f"the sound server has no source {named}"
+        device = default if named is None else named if named in names else None
+        if device is None:
+            required = named is not None or request.audio is not None
+            if required and not request.allow_partial:
+                there = f"these are there: {', '.join(names)}" if names else "start a sound server, or use --audio off"
+                raise DeviceMissing(f"audio.{kind}: {missing}", there)
+            absent.append((f"audio.{kind}", missing))
+        devices.append(device)
+    return devices[0], devices[1]
