@@ -1,0 +1,107 @@
+"""The sessions that pages look at now, kept folded in memory.
+
+Owns a bounded number of incremental views: a finished session is folded once, a live one is folded further by what its
+journal grew. The texts of enrichment are kept beside it until the session names other artifacts. Thread-safe: one lock
+a session, so that requests of one page share the work and pages of different sessions do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from pepys import limits
+from pepys.errors import NotFound
+from pepys.model.ids import is_session_id
+from pepys.model.manifest import ArtifactRef
+from pepys.model.session import Session
+from pepys.review.texts import Texts, read_texts
+from pepys.store.journal import journal_locked
+from pepys.store.reader import LiveView, load_artifact
+from pepys.store.store import Store
+
+
+class _Place:
+    """One session on the shelf; `stamp` tells the version of what is folded."""
+
+    def __init__(self, store: Store, session: str) -> None:
+        self.lock = threading.Lock()
+        self.view = LiveView(store, session)
+        self.stamp: object = None
+        self.session: Session | None = None
+        self.named: tuple[ArtifactRef, ...] = ()
+        self.texts = Texts()
+
+
+class Shelf:
+    """Sessions by id, folded and current."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+
+    def session(self, session_id: str) -> Session:
+        """The session as it is on disk now.
+
+        Raises:
+            NotFound: there is none, or it was deleted.
+        """
+        place = self._place(session_id)
+        with place.lock:
+            stamp = _stamp(self.store, session_id)
+            if place.session is None or place.stamp != stamp:
+                # What is written while this reads belongs to the next stamp: it is read again, never missed.
+                place.session, place.stamp = place.view.refresh(), stamp
+            session = place.session
+        if session.state == "deleted":
+            raise _not_found()
+        return session
+
+    def texts(self, session: Session) -> Texts:
+        """What enrichment made of a session."""
+        place = self._place(session.id)
+        with place.lock:
+            if place.named != session.artifacts:
+                place.texts = read_texts(self._artifacts(session))
+                place.named = session.artifacts
+            return place.texts
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is known of a session that was deleted."""
+        with self._lock:
+            self._places.pop(session_id, None)
+
+    def _artifacts(self, session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        for ref in session.artifacts:
+            if not ref.blob:
+                continue  # a unit that failed made nothing
+            yield ref.stage, load_artifact(self.store, ref)["items"]
+
+    def _place(self, session_id: str) -> _Place:
+        if not is_session_id(session_id):
+            raise _not_found()
+        with self._lock:
+            place = self._places.get(session_id)
+            if place is None:
+                place = self._places[session_id] = _Place(self.store, session_id)
+            self._places.move_to_end(session_id)
+            while len(self._places) > limits.REVIEW_CACHE_SESSIONS:
+                self._places.popitem(last=False)
+        return place
+
+
+def _stamp(store: Store, session: str) -> object:
+    """What tells two versions of a session apart, without opening a file: its heads, its journal's size and lock."""
+    journal = store.journal_path(session)
+    try:
+        size = journal.stat().st_size
+    except FileNotFoundError:
+        return store.heads.stamp(session)
+    return store.heads.stamp(session), size, journal_locked(journal)
+
+
+def _not_found() -> NotFound:
+    return NotFound("there is no session of that id", "see `pepys list`")

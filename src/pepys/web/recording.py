@@ -1,0 +1,56 @@
+"""The recording under way over HTTP: what it does, and start, pause, resume, stop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from pepys.sessions.start import StartRequest
+from pepys.web.answers import PROBLEMS, json_answer
+from pepys.web.services import Services, services
+from pepys.web.shapes import Health, StartIn, Status
+
+router = APIRouter(prefix="/api/v1", tags=["recording"], responses=PROBLEMS)
+Service = Annotated[Services, Depends(services)]
+
+
+@router.get("/status", response_model=Status)
+async def get_status(service: Service) -> Response:
+    """What the host does."""
+    return json_answer(service.host.status())
+
+
+@router.get("/health", response_model=Health)
+async def get_health(service: Service) -> Response:
+    """Attempt, capture and write clocks of each track."""
+    status = service.host.status()
+    tracks = status.get("tracks", [])
+    well = all(track.get("state") in {"healthy", "starting", "off"} for track in tracks)
+    return json_answer({"status": "ok" if well else "degraded", "state": status["state"], "tracks": tracks})
+
+
+@router.post("/recording", response_model=Status, status_code=201)
+async def start(service: Service, wanted: StartIn | None = None) -> Response:
+    """Begin a session; answers when it records."""
+    wanted = wanted or StartIn()
+    return json_answer(await service.host.start(StartRequest(name=wanted.name or None, tags=tuple(wanted.tags))), 201)
+
+
+@router.post("/recording/pause", response_model=Status)
+async def pause(service: Service) -> Response:
+    """Pause; answers when nothing is taken any more."""
+    return json_answer(await service.host.pause())
+
+
+@router.post("/recording/resume", response_model=Status)
+async def resume(service: Service) -> Response:
+    """Go on; answers when it records."""
+    return json_answer(await service.host.resume())
+
+
+@router.post("/recording/stop", response_model=Status)
+async def stop(service: Service) -> Response:
+    """End; answers when the session is complete."""
+    ended = await service.host.stop()
+    return json_answer({**service.host.status(), "ended": ended.get("session")})

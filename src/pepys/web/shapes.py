@@ -1,0 +1,143 @@
+"""The shapes of requests, and of answers that are no part of a session.
+
+Requests are validated by them. Answers are sent as they are built: a test holds real ones against these models, which
+forbid any field that is not named.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pepys import limits
+
+
+class Shape(BaseModel):
+    """A shape that holds what it names and nothing else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenIn(Shape):
+    """The API token, typed into the sign-in page."""
+
+    token: str = Field(max_length=512)
+
+
+class Done(Shape):
+    """It is done."""
+
+    ok: bool
+
+
+class StartIn(Shape):
+    """What to record."""
+
+    name: str = Field(default="", max_length=limits.SESSION_NAME_CHARS)
+    tags: list[Annotated[str, Field(min_length=1, max_length=limits.TAG_CHARS)]] = Field(default=[], max_length=64)
+
+
+class EditIn(Shape):
+    """Fields to change; what is not given stays. `tags` is the whole set."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=limits.SESSION_NAME_CHARS)
+    tags: list[Annotated[str, Field(min_length=1, max_length=limits.TAG_CHARS)]] | None = Field(
+        default=None, max_length=64
+    )
+    description: str | None = Field(default=None, max_length=limits.NOTE_CHARS)
+    category: str | None = Field(default=None, max_length=limits.SESSION_NAME_CHARS)
+
+
+class NoteIn(Shape):
+    """A note or marker; without `at_ms` it is of now, which only a session under way has."""
+
+    text: str = Field(max_length=limits.NOTE_CHARS)
+    at_ms: int | None = Field(default=None, ge=0)
+    kind: Literal["note", "marker"] = "note"
+
+
+class EnrichIn(Shape):
+    """Stages to run; all local ones when none is named."""
+
+    stages: list[str] | None = Field(default=None, max_length=32)
+
+
+class Box(Shape):
+    """A place on a shot, in shares of its width and height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+class HitOut(Shape):
+    """A hit; `marks` are offsets of the found words in `snippet`."""
+
+    session_id: str
+    session_name: str
+    kind: str
+    at: str
+    at_ms: int
+    end_ms: int
+    snippet: str
+    marks: list[tuple[int, int]]
+    boxes: list[Box] | None = None
+    shot: str | None = None
+
+
+class Hits(Shape):
+    """The hits of a search, best first."""
+
+    hits: list[HitOut]
+
+
+class NoteMade(Shape):
+    """Where a note went."""
+
+    id: str
+    at_ms: int
+
+
+class JobMade(Shape):
+    """The job that runs the stages."""
+
+    job: str
+
+
+class Removed(Shape):
+    """What a deletion freed."""
+
+    bytes_freed: int
+
+
+class Status(BaseModel):
+    """What the host does; tracks and disk as in `pepys status --json`."""
+
+    state: str
+    session: str | None = None
+    name: str | None = None
+    since: str | None = None
+    recorded_ms: int = 0
+    tracks: list[dict[str, Any]] = []
+    disk: dict[str, Any] = {}
+
+
+class Health(Shape):
+    """Attempt, capture and write clocks of each track."""
+
+    status: Literal["ok", "degraded"]
+    state: str
+    tracks: list[dict[str, Any]]
+
+
+class Problem(Shape):
+    """An error, as RFC 9457 has it, with the code and remedy of the command line."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    remedy: str
