@@ -1,0 +1,124 @@
+/**
+ * What the host does now, over one event stream that comes back by itself.
+ *
+ * Owns the connection, its pauses between tries and the running clock. Who wants news of sessions registers here.
+ */
+
+import { api, sentence } from "../api/client";
+import type { Status } from "../api/types";
+
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 10_000;
+const TICK_MS = 200;
+
+const RUNNING = new Set(["starting", "recording", "pausing", "paused", "resuming", "ending", "checking", "validating"]);
+
+class Live {
+  status = $state.raw<Status | null>(null);
+  /** Since when the daemon is out of touch, as a wall time; null when it is there. */
+  lost_ms = $state<number | null>(null);
+  now = $state(performance.now());
+  problem = $state<string | null>(null);
+  private heard = $state(performance.now());
+  private stream: EventSource | null = null;
+  private wait = RETRY_FIRST_MS;
+  private timer = 0;
+  private readonly listeners = new Set<(id: string) => void>();
+
+  /** Recorded time right now: the last known one, and what went by since while it records. */
+  get recorded_ms(): number {
+    const status = this.status;
+    if (!status) return 0;
+    const more = status.state === "recording" && this.lost_ms === null ? Math.max(0, this.now - this.heard) : 0;
+    return status.recorded_ms + more;
+  }
+
+  /** How long ago the last word came. */
+  get silent_ms(): number {
+    return Math.max(0, this.now - this.heard);
+  }
+
+  get active(): boolean {
+    return this.status?.session != null && RUNNING.has(this.status.state);
+  }
+
+  get session(): string | null {
+    return this.active ? (this.status?.session ?? null) : null;
+  }
+
+  start(): void {
+    if (this.stream) return;
+    this.connect();
+    this.timer ||= window.setInterval(() => (this.now = performance.now()), TICK_MS);
+  }
+
+  stop(): void {
+    this.stream?.close();
+    this.stream = null;
+  }
+
+  onSession(listener: (id: string) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async act(action: "pause" | "resume" | "stop"): Promise<boolean> {
+    return this.change(() => api.recording(action));
+  }
+
+  async record(name: string): Promise<boolean> {
+    return this.change(() => api.record(name));
+  }
+
+  private async change(ask: () => Promise<Status>): Promise<boolean> {
+    this.problem = null;
+    try {
+      this.take(await ask());
+      return true;
+    } catch (error) {
+      this.problem = sentence(error);
+      return false;
+    }
+  }
+
+  private take(status: Status): void {
+    this.status = status;
+    this.heard = this.now = performance.now();
+    this.lost_ms = null;
+  }
+
+  private connect(): void {
+    const stream = new EventSource("/api/v1/events");
+    this.stream = stream;
+    stream.addEventListener("status", (event) => {
+      this.wait = RETRY_FIRST_MS;
+      this.take(JSON.parse((event as MessageEvent<string>).data) as Status);
+    });
+    stream.addEventListener("sessions", (event) => {
+      const { id } = JSON.parse((event as MessageEvent<string>).data) as { id: string };
+      for (const listener of this.listeners) listener(id);
+    });
+    stream.onerror = () => {
+      stream.close();
+      if (this.stream !== stream) return;
+      this.lost_ms ??= Date.now();
+      this.retry(stream);
+    };
+  }
+
+  /** An event stream cannot say why it ended; a plain question can, and tells when a sign-in is needed. */
+  private retry(lost: EventSource): void {
+    window.setTimeout(async () => {
+      if (this.stream !== lost) return;
+      try {
+        this.take(await api.status());
+        if (this.stream === lost) this.connect();
+      } catch {
+        if (this.stream === lost) this.retry(lost);
+      }
+    }, this.wait);
+    this.wait = Math.min(this.wait * 2, RETRY_LAST_MS);
+  }
+}
+
+export const live = new Live();

@@ -1,0 +1,170 @@
+/**
+ * The feed: keeps the buffer filled around the play position from the stored segments and the live tail.
+ *
+ * Invariants: one fetch at a time, cancelled when the position leaves it behind; a span's header goes before its
+ * media; media is removed only at starts of segments; a unit that failed twice is a hole that is named and jumped.
+ */
+
+import { ApiError, isAbort } from "../api/client";
+import type { PlaySpan } from "../api/types";
+import { holds, type MediaBuffer } from "./buffer";
+import { segmentStart, unitAt, type Unit } from "./table";
+
+const AHEAD_S = 30;
+const KEEP_BEHIND_S = 20;
+const KEEP_AHEAD_S = 40;
+const TRIES = 2;
+const RETRY_MS = 1000;
+
+export interface FeedHost {
+  position(): number;
+  fetch(path: string, signal: AbortSignal): Promise<ArrayBuffer>;
+  /** Time that cannot be played, in media seconds. */
+  hole(start: number, end: number): void;
+  failed(error: unknown): void;
+  /** Everything to the end is held. */
+  reachedEnd(): void;
+}
+
+export class Feed {
+  private list: Unit[] = [];
+  private spans = new Map<number, PlaySpan>();
+  private headers = new Map<string, ArrayBuffer>();
+  private failures = new Map<string, number>();
+  private running = false;
+  private again = false;
+  private closed = false;
+  private current: { unit: Unit; stop: AbortController } | null = null;
+
+  constructor(
+    private readonly buffer: MediaBuffer,
+    private readonly host: FeedHost,
+  ) {}
+
+  /** Take the newest table. */
+  update(list: Unit[], spans: readonly PlaySpan[]): void {
+    this.list = list;
+    this.spans = new Map(spans.map((span) => [span.span, span]));
+    this.wake();
+  }
+
+  /** The position moved, or there is more to fetch. */
+  wake(): void {
+    this.dropStale();
+    this.again = true;
+    if (!this.running && !this.closed) void this.pump();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.current?.stop.abort();
+  }
+
+  /** Cancel a fetch that the position has left behind. */
+  private dropStale(): void {
+    const unit = this.current?.unit;
+    if (!unit) return;
+    const at = this.host.position();
+    if (unit.end <= at - 0.01 || unit.start > at + AHEAD_S) this.current?.stop.abort();
+    else if (unit.start > at && !this.held(this.list[unitAt(this.list, at)])) this.current?.stop.abort();
+  }
+
+  private held(unit: Unit | undefined): boolean {
+    const ranges = this.buffer.ranges;
+    return unit === undefined || (ranges !== null && holds(ranges, unit.start, unit.end));
+  }
+
+  private async pump(): Promise<void> {
+    this.running = true;
+    try {
+      while (!this.closed && this.again) {
+        this.again = false;
+        for (let unit = this.next(); unit && !this.closed && this.buffer.open; unit = this.next()) await this.load(unit);
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private next(): Unit | null {
+    const at = this.host.position();
+    for (let index = unitAt(this.list, at); index < this.list.length; index += 1) {
+      const unit = this.list[index]!;
+      if (unit.start > at + AHEAD_S) return null;
+      if ((this.failures.get(unit.key) ?? 0) < TRIES && !this.held(unit)) return unit;
+    }
+    if (this.list.length) this.host.reachedEnd();
+    return null;
+  }
+
+  private async load(unit: Unit): Promise<void> {
+    const stop = new AbortController();
+    this.current = { unit, stop };
+    try {
+      await this.header(unit, stop.signal);
+      const bytes = await this.host.fetch(unit.path, stop.signal);
+      await this.trim(KEEP_BEHIND_S, KEEP_AHEAD_S);
+      await this.append(bytes);
+      // Bytes that leave the buffer without this time are a hole; asking again would bring the same bytes.
+      if (!this.held(unit)) this.count(unit, TRIES);
+    } catch (error) {
+      if (isAbort(error)) {
+        this.again = true;
+        return;
+      }
+      await this.refused(unit, error);
+    } finally {
+      this.current = null;
+    }
+  }
+
+  private async header(unit: Unit, signal: AbortSignal): Promise<void> {
+    const span = this.spans.get(unit.span);
+    if (!span) throw new Error(`no span ${unit.span}`);
+    const name = String(span.init);
+    if (!this.buffer.needsHeader(name)) return;
+    const bytes = this.headers.get(name) ?? (await this.host.fetch(`inits/${span.init}`, signal));
+    this.headers.set(name, bytes);
+    await this.buffer.appendHeader(name, span.mime, bytes);
+  }
+
+  private async append(bytes: ArrayBuffer): Promise<void> {
+    try {
+      await this.buffer.append(bytes);
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "QuotaExceededError") throw error;
+      await this.trim(0, 0);
+      await this.buffer.append(bytes);
+    }
+  }
+
+  private async refused(unit: Unit, error: unknown): Promise<void> {
+    if (error instanceof ApiError && (error.status === 0 || error.status === 401)) {
+      this.host.failed(error);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      this.again = true;
+    } else {
+      this.count(unit, 1);
+      if ((this.failures.get(unit.key) ?? 0) >= TRIES) this.host.failed(error);
+    }
+  }
+
+  private count(unit: Unit, times: number): void {
+    const failures = (this.failures.get(unit.key) ?? 0) + times;
+    this.failures.set(unit.key, failures);
+    if (failures >= TRIES) this.host.hole(unit.start, unit.end);
+  }
+
+  /** Forget what is far from the position, from start of segment to start of segment. */
+  private async trim(behind: number, ahead: number): Promise<void> {
+    if (!this.list.length) return;
+    const at = this.host.position();
+    const here = segmentStart(this.list, unitAt(this.list, at));
+    const from = Math.min(here, segmentStart(this.list, unitAt(this.list, Math.max(0, at - behind))));
+    await this.buffer.remove(0, from);
+    let index = unitAt(this.list, at + ahead) + 1;
+    while (index < this.list.length && segmentStart(this.list, index) !== this.list[index]!.start) index += 1;
+    const far = this.list[index];
+    if (far && far.start > at) await this.buffer.remove(far.start, this.list.at(-1)!.end + 1);
+  }
+}

@@ -1,0 +1,295 @@
+/** Paints the lanes. Knows pixels and colours; what there is and where the view stands comes from the caller. */
+
+import type { AppTitle, Chapter, Gap, Note, Track } from "../api/types";
+import { lastAtMost } from "../player/table";
+import { clock, hourMinute } from "../time/format";
+import { drawGap, drawTrackGap, hatch } from "./gaps-drawn";
+import type { Palette } from "./palette";
+import { gridTimes, rulerSteps, toX, type Lane, type Range } from "./view";
+
+export interface Shots {
+  at_ms: number[];
+  id: string[];
+  distinct: boolean[];
+}
+
+export interface Scene {
+  wall_ms: number;
+  end_ms: number;
+  /** Where the ruler ends: later than the session while it grows. */
+  ruler_ms: number;
+  chapters: Chapter[];
+  chapter: number;
+  apps: AppTitle[];
+  shots: Shots;
+  notes: Note[];
+  gaps: Gap[];
+  tracks: Track[];
+  colour(app: string): number;
+  tile(shot: string): ImageBitmap | undefined;
+}
+
+export interface Sheet {
+  paint: CanvasRenderingContext2D;
+  ink: Palette;
+  view: Range;
+  width: number;
+  lanes: Lane[];
+  bottom: number;
+  labelsApart: number;
+}
+
+const SHOT_LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps" };
+
+export function drawTimeline(sheet: Sheet, scene: Scene): void {
+  const { paint } = sheet;
+  paint.clearRect(0, 0, sheet.width, sheet.bottom + 40);
+  const lane = (name: Lane["name"]): Lane | undefined => sheet.lanes.find((one) => one.name === name);
+  grid(sheet, scene);
+  const chapters = lane("chapters");
+  if (chapters) drawChapters(sheet, scene, chapters);
+  const video = lane("video");
+  if (video) drawTiles(sheet, scene, video);
+  const apps = lane("apps");
+  if (apps) drawApps(sheet, scene, apps);
+  const shots = lane("shots");
+  if (shots) drawShots(sheet, scene, shots);
+  for (const gap of scene.gaps) wholeGap(sheet, gap);
+  for (const track of scene.tracks) trackGaps(sheet, track);
+  const notes = lane("notes");
+  if (notes) drawNotes(sheet, scene, notes);
+}
+
+function x(sheet: Sheet, at: number): number {
+  return toX(sheet.view, sheet.width, at);
+}
+
+function seen(sheet: Sheet, start: number, end: number): boolean {
+  return end >= sheet.view.start && start <= sheet.view.end;
+}
+
+function grid(sheet: Sheet, scene: Scene): void {
+  const { paint, ink, view, width } = sheet;
+  const steps = rulerSteps(view, width, sheet.labelsApart);
+  const whole = { start: Math.max(0, view.start), end: Math.min(view.end, scene.ruler_ms) };
+  paint.fillStyle = ink.line2;
+  for (const at of gridTimes(whole, scene.wall_ms, steps.tick)) paint.fillRect(Math.round(x(sheet, at)), 22, 1, 5);
+  paint.font = `12px ${ink.sans}`;
+  paint.textAlign = "center";
+  paint.textBaseline = "middle";
+  for (const at of gridTimes(whole, scene.wall_ms, steps.label)) {
+    const here = Math.round(x(sheet, at));
+    paint.fillStyle = ink.line;
+    paint.fillRect(here, 20, 1, sheet.bottom - 20);
+    paint.fillStyle = ink.ink3;
+    const label = steps.label < 60_000 ? clock(scene.wall_ms + at) : hourMinute(scene.wall_ms + at);
+    const half = paint.measureText(label).width / 2;
+    if (here - half >= 0 && here + half <= width) paint.fillText(label, here, 12);
+  }
+}
+
+function drawChapters(sheet: Sheet, scene: Scene, lane: Lane): void {
+  const { paint, ink } = sheet;
+  scene.chapters.forEach((chapter, index) => {
+    if (!seen(sheet, chapter.start_ms, chapter.end_ms)) return;
+    const left = Math.max(0, x(sheet, chapter.start_ms));
+    const right = Math.min(sheet.width, x(sheet, chapter.end_ms));
+    const current = index === scene.chapter;
+    paint.fillStyle = current ? ink.ink : ink.line2;
+    paint.fillRect(left, lane.y, Math.max(1, right - left - 1), current ? 2 : 1);
+    paint.font = `${current ? "bold " : ""}15px ${ink.serif}`;
+    paint.fillStyle = current ? ink.ink : ink.ink2;
+    text(paint, chapter.title, left + (left > 0 ? 0 : 1), lane.y + 14, right - left - 10);
+  });
+}
+
+function drawTiles(sheet: Sheet, scene: Scene, lane: Lane): void {
+  const { paint, ink } = sheet;
+  for (const slot of tileSlots(sheet, scene, lane.h)) {
+    const picture = slot.shot === null ? undefined : scene.tile(slot.shot);
+    paint.save();
+    paint.beginPath();
+    paint.roundRect(slot.x, lane.y, Math.max(1, slot.w - 1), lane.h, 2);
+    paint.clip();
+    paint.fillStyle = ink.line;
+    paint.fillRect(slot.x, lane.y, slot.w, lane.h);
+    if (picture) cover(paint, picture, slot.x, lane.y, slot.full, lane.h);
+    paint.restore();
+    paint.strokeStyle = ink.line2;
+    paint.strokeRect(slot.x + 0.5, lane.y + 0.5, Math.max(1, slot.w - 2), lane.h - 1);
+  }
+}
+
+/** Places for pictures, side by side from the start of what is in view and anew after each gap. */
+export function tileSlots(
+  sheet: Pick<Sheet, "view" | "width">,
+  scene: Pick<Scene, "gaps" | "shots" | "end_ms">,
+  height: number,
+): { x: number; w: number; full: number; shot: string | null }[] {
+  const full = (height * 16) / 9;
+  const slots: { x: number; w: number; full: number; shot: string | null }[] = [];
+  const edges: [number, number][] = [];
+  let from = 0;
+  for (const gap of scene.gaps.filter((one) => !one.track)) {
+    if (gap.start_ms > from) edges.push([from, gap.start_ms]);
+    from = Math.max(from, gap.end_ms);
+  }
+  if (scene.end_ms > from) edges.push([from, scene.end_ms]);
+  for (const [start, end] of edges) {
+    const left = Math.max(0, toX(sheet.view, sheet.width, start));
+    const right = Math.min(sheet.width, toX(sheet.view, sheet.width, end));
+    for (let at = left; at < right - 1; at += full) {
+      const middle = sheet.view.start + ((at + Math.min(full, right - at) / 2) / sheet.width) * (sheet.view.end - sheet.view.start);
+      const index = lastAtMost(scene.shots.at_ms, middle, (value) => value);
+      slots.push({ x: at, w: Math.min(full, right - at), full, shot: scene.shots.id[Math.max(0, index)] ?? null });
+    }
+  }
+  return slots;
+}
+
+function cover(paint: CanvasRenderingContext2D, picture: ImageBitmap, left: number, top: number, w: number, h: number): void {
+  const scale = Math.max(w / picture.width, h / picture.height);
+  paint.drawImage(picture, left, top, picture.width * scale, picture.height * scale);
+}
+
+function drawApps(sheet: Sheet, scene: Scene, lane: Lane): void {
+  const { paint, ink } = sheet;
+  for (const app of scene.apps) {
+    if (!seen(sheet, app.start_ms, app.end_ms)) continue;
+    const left = Math.max(0, x(sheet, app.start_ms));
+    const w = Math.max(1, Math.min(sheet.width, x(sheet, app.end_ms)) - left - (x(sheet, app.end_ms) - left > 3 ? 1 : 0));
+    if (app.excluded) {
+      paint.fillStyle = ink.redacted;
+      paint.fillRect(left, lane.y, w, lane.h);
+      paint.strokeStyle = ink.ink3;
+      paint.lineWidth = 1;
+      paint.strokeRect(left + 0.5, lane.y + 0.5, w - 1, lane.h - 1);
+      paint.font = `italic 13px ${ink.serif}`;
+      paint.fillStyle = ink.onRedacted;
+      if (w > 64) text(paint, "Excluded", left + 6, lane.y + lane.h / 2, w - 12);
+      continue;
+    }
+    const number = scene.colour(app.app);
+    const colour = ink.apps[number] ?? ink.ink3;
+    paint.globalAlpha = ink.share;
+    paint.fillStyle = colour;
+    if (number) paint.fillRect(left, lane.y, w, lane.h - 3);
+    paint.globalAlpha = 1;
+    if (number) paint.fillRect(left, lane.y + lane.h - 3, w, 3);
+    else {
+      paint.strokeStyle = ink.line2;
+      paint.strokeRect(left + 0.5, lane.y + 0.5, Math.max(1, w - 1), lane.h - 1);
+    }
+    bandWords(sheet, app, left, w, lane);
+  }
+}
+
+function bandWords(sheet: Sheet, app: AppTitle, left: number, w: number, lane: Lane): void {
+  const { paint, ink } = sheet;
+  if (w < 34) return;
+  paint.font = `500 12px ${ink.sans}`;
+  paint.fillStyle = ink.ink2;
+  const name = text(paint, app.app, left + 6, lane.y + 10, w - 12);
+  if (!app.title || w - 12 - name < 60) return;
+  paint.font = `12px ${ink.sans}`;
+  text(paint, app.title, left + 6 + name + 8, lane.y + 10, w - 20 - name);
+}
+
+function drawShots(sheet: Sheet, scene: Scene, lane: Lane): void {
+  const { paint, ink } = sheet;
+  const first = Math.max(0, lastAtMost(scene.shots.at_ms, sheet.view.start, (value) => value));
+  paint.fillStyle = ink.ink3;
+  for (let index = first; index < scene.shots.at_ms.length; index += 1) {
+    const at = scene.shots.at_ms[index]!;
+    if (at > sheet.view.end) break;
+    const height = scene.shots.distinct[index] ? lane.h : lane.h * 0.45;
+    paint.fillRect(Math.round(x(sheet, at)), lane.y + lane.h - height, 1, height);
+  }
+}
+
+function drawNotes(sheet: Sheet, scene: Scene, lane: Lane): void {
+  const { paint, ink } = sheet;
+  scene.notes.forEach((note, index) => {
+    const here = x(sheet, note.at_ms);
+    if (here < -300 || here > sheet.width) return;
+    paint.fillStyle = ink.notes;
+    const middle = lane.y + lane.h / 2;
+    if (note.kind === "marker") {
+      paint.beginPath();
+      for (const [dx, dy] of [[0, -5], [5, 0], [0, 5], [-5, 0]] as const) paint.lineTo(here + dx, middle + dy);
+      paint.fill();
+    } else {
+      paint.fillRect(here - 1, lane.y + 2, 2, lane.h - 4);
+    }
+    const next = scene.notes[index + 1];
+    const room = (next ? x(sheet, next.at_ms) : sheet.width) - here - 16;
+    paint.font = `italic 14px ${ink.serif}`;
+    paint.fillStyle = ink.ink2;
+    if (note.text && room > 30) text(paint, note.text, here + 7, middle + 1, room);
+  });
+}
+
+function wholeGap(sheet: Sheet, gap: Gap): void {
+  if (gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) return;
+  const left = x(sheet, gap.start_ms);
+  const area = { x: left, y: 32, w: Math.max(2, x(sheet, gap.end_ms) - left), h: sheet.bottom - 32 };
+  drawGap(sheet.paint, sheet.ink, gap, area, true);
+}
+
+function trackGaps(sheet: Sheet, track: Track): void {
+  const lane = sheet.lanes.find((one) => one.name === SHOT_LANES[track.kind]);
+  if (!lane) return;
+  for (const gap of track.gaps) {
+    if (!gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) continue;
+    const left = x(sheet, gap.start_ms);
+    drawTrackGap(sheet.paint, sheet.ink, { x: left, y: lane.y, w: Math.max(2, x(sheet, gap.end_ms) - left), h: lane.h });
+  }
+}
+
+/** The whole session in small, with the view as a frame. */
+export function drawOverview(sheet: Sheet, scene: Scene, y: number, h: number): void {
+  const { paint, ink, width } = sheet;
+  const whole = { start: 0, end: scene.end_ms };
+  for (const app of scene.apps) {
+    const left = toX(whole, width, app.start_ms);
+    paint.fillStyle = app.excluded ? ink.redacted : (ink.apps[scene.colour(app.app)] ?? ink.ink3);
+    paint.fillRect(left, y + h - 7, Math.max(1, toX(whole, width, app.end_ms) - left), 4);
+  }
+  for (const gap of scene.gaps.filter((one) => !one.track)) {
+    const left = toX(whole, width, gap.start_ms);
+    const area = { x: left, y, w: Math.max(1, toX(whole, width, gap.end_ms) - left), h };
+    paint.save();
+    paint.beginPath();
+    paint.rect(area.x, area.y, area.w, area.h);
+    paint.clip();
+    hatch(paint, ink, area);
+    paint.restore();
+  }
+  paint.strokeStyle = ink.ink;
+  paint.lineWidth = 1.5;
+  const left = toX(whole, width, sheet.view.start);
+  paint.beginPath();
+  paint.roundRect(left, y + 1, Math.max(6, toX(whole, width, sheet.view.end) - left), h - 2, 3);
+  paint.stroke();
+}
+
+/** Words cut to fit, with the width they took. */
+function text(paint: CanvasRenderingContext2D, words: string, left: number, middle: number, room: number): number {
+  paint.textAlign = "left";
+  paint.textBaseline = "middle";
+  if (room < 12) return 0;
+  let shown = words;
+  if (paint.measureText(shown).width > room) {
+    let low = 0;
+    let high = words.length;
+    while (low < high) {
+      const length = (low + high + 1) >> 1;
+      if (paint.measureText(`${words.slice(0, length)}…`).width <= room) low = length;
+      else high = length - 1;
+    }
+    if (low === 0) return 0;
+    shown = `${words.slice(0, low).trimEnd()}…`;
+  }
+  paint.fillText(shown, left, middle);
+  return paint.measureText(shown).width;
+}

@@ -1,0 +1,100 @@
+/** Where on the lanes a time lies, and how the view moves. Pure; all times are ms on the session's axis. */
+
+export interface Range {
+  start: number;
+  end: number;
+}
+
+const SHORTEST_MS = 1000;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const STEPS = [
+  SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND,
+  MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE,
+  HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR,
+];
+
+/** Pixels from the left edge of the lanes. */
+export function toX(view: Range, width: number, at: number): number {
+  return ((at - view.start) / (view.end - view.start)) * width;
+}
+
+/** The time at a pixel, within `whole`. */
+export function toTime(view: Range, width: number, x: number, whole: Range): number {
+  const at = view.start + (x / Math.max(1, width)) * (view.end - view.start);
+  return Math.min(Math.max(at, whole.start), whole.end);
+}
+
+/** A view within the whole; `null` where it is the whole. */
+export function clamp(view: Range, whole: Range): Range | null {
+  const length = Math.max(Math.min(SHORTEST_MS, whole.end - whole.start), view.end - view.start);
+  if (length >= whole.end - whole.start) return null;
+  const start = Math.min(Math.max(view.start, whole.start), whole.end - length);
+  return { start, end: start + length };
+}
+
+/** Zoom by a factor around a time that stays where it is. */
+export function zoom(view: Range, whole: Range, around: number, factor: number): Range | null {
+  const length = Math.max(SHORTEST_MS, (view.end - view.start) * factor);
+  const share = (around - view.start) / (view.end - view.start);
+  const start = around - length * share;
+  return clamp({ start, end: start + length }, whole);
+}
+
+/** Move by a share of the view's length. */
+export function pan(view: Range, whole: Range, share: number): Range | null {
+  const by = (view.end - view.start) * share;
+  return clamp({ start: view.start + by, end: view.end + by }, whole);
+}
+
+/** The step between labels, so that they stand at least `apart` pixels from each other, and that between ticks. */
+export function rulerSteps(view: Range, width: number, apart: number): { label: number; tick: number } {
+  const least = ((view.end - view.start) / Math.max(1, width)) * apart;
+  const index = STEPS.findIndex((step) => step >= least);
+  const label = STEPS[index < 0 ? STEPS.length - 1 : index]!;
+  const tick = [...STEPS].reverse().find((step) => step <= label / 4 && label % step === 0) ?? label;
+  return { label, tick };
+}
+
+/** Times on a grid of the local wall clock that lie in the view. */
+export function gridTimes(view: Range, wall_start: number, step: number): number[] {
+  const offset = new Date(wall_start).getTimezoneOffset() * MINUTE;
+  const first = Math.ceil((wall_start - offset + view.start) / step) * step - (wall_start - offset);
+  const times: number[] = [];
+  for (let at = first; at <= view.end; at += step) times.push(at);
+  return times;
+}
+
+/** The end of the lanes of a session that grows: a little ahead, and moving in steps, so that nothing creeps. */
+export function growingEnd(end_ms: number): number {
+  const step = STEPS.find((one) => one * 10 >= end_ms && one >= 5 * SECOND) ?? 24 * HOUR;
+  return Math.max(MINUTE, (Math.floor(end_ms / step) + 1) * step);
+}
+
+export interface Lane {
+  name: "ruler" | "chapters" | "video" | "apps" | "shots" | "notes";
+  label: string;
+  y: number;
+  h: number;
+}
+
+const HEIGHTS = { ruler: 28, chapters: 24, video: 48, apps: 22, shots: 13, notes: 18 };
+const GAPS = { ruler: 6, chapters: 6, video: 8, apps: 8, shots: 6, notes: 0 };
+const TALLEST_TILE = 140;
+
+/** The lanes that have something to show, from the top; the video lane takes what height is over. */
+export function layLanes(height: number, has: Record<Lane["name"], boolean>): { lanes: Lane[]; bottom: number } {
+  const names = (Object.keys(HEIGHTS) as Lane["name"][]).filter((name) => has[name]);
+  const needed = names.reduce((sum, name) => sum + HEIGHTS[name] + GAPS[name], 0);
+  const over = Math.max(0, Math.min(TALLEST_TILE - HEIGHTS.video, height - needed));
+  let y = 0;
+  const lanes = names.map((name) => {
+    const h = HEIGHTS[name] + (name === "video" ? over : 0);
+    const lane = { name, label: name === "ruler" ? "" : name.charAt(0).toUpperCase() + name.slice(1), y, h };
+    y += h + GAPS[name];
+    return lane;
+  });
+  const last = lanes.at(-1);
+  return { lanes, bottom: last ? last.y + last.h : 0 };
+}
