@@ -1,0 +1,110 @@
+"""The command line: entry point, commands, errors.
+
+Owns the words of `pepys` and what a user sees when something fails: one line, an exit code, no traceback without
+`--debug`. Importing a command's module imports neither databases nor codecs: that happens inside the function that
+needs it, so that `pepys status` and `pepys note` stay quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import pepys
+from pepys.cli import control, demo, doctor, enrich, export, library, record, search, serve, store
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.errors import Interrupted, PepysError, PermissionMissing, StorageProblem, Usage
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports a reader that went away
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"pepys {pepys.__version__}\n")
+        raise typer.Exit
+
+
+def _root(
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version)] = False,
+) -> None:
+    """Keeps the diary of a work session: records it, stores it safely, lets you review it in seconds."""
+
+
+def build_app() -> typer.Typer:
+    """Make the program with all its commands."""
+    app = typer.Typer(
+        name="pepys", add_completion=False, pretty_exceptions_enable=False, callback=_root, rich_markup_mode="markdown"
+    )
+    for module in (demo, record, control, library, search, enrich, export, store, serve, doctor):
+        module.register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `pepys`; the process's own when None.
+
+    Returns:
+        The exit code of the contract.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    flags = words[: words.index("--")] if "--" in words else words
+    try:
+        result = build_app()(words or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as end:  # how typer ends when nobody reads its output any more
+        return end.code if isinstance(end.code, int) else 1
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place that turns errors into exit codes
+        if "--debug" in flags:
+            import traceback
+
+            traceback.print_exc()
+        return _report(as_pepys_error(error), "--json" in flags)
+    return result if isinstance(result, int) else 0
+
+
+def as_pepys_error(error: BaseException) -> PepysError:
+    """Say any exception in the program's own terms."""
+    if isinstance(error, PepysError):
+        return error
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return Interrupted("interrupted")
+    if isinstance(error, typer.TyperException):
+        told = error.format_message().rstrip(".").replace("\n", " ")
+        return Usage(told[:1].lower() + told[1:], "see pepys --help, or pepys COMMAND --help")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        told = f"{where}{error.strerror or error}"
+        if error.errno in _UNWRITABLE:
+            return StorageProblem(told, "free some space or choose another folder with --home")
+        if isinstance(error, PermissionError):
+            return PermissionMissing(told, "make it accessible to this user")
+        return PepysError(told, "run it again with --debug for the details")
+    told = " ".join(str(error).split())
+    return PepysError(f"unexpected {type(error).__name__}: {told}", "run it again with --debug for the details")
+
+
+def _report(error: PepysError, as_json: bool) -> int:
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps({"error": error.to_json()}, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    line = f"pepys: {error.message}" + (f"; {error.remedy}" if error.remedy else "")
+    sys.stderr.write(" ".join(line.split()) + "\n")
+    return error.exit_code

@@ -1,0 +1,163 @@
+"""`pepys start`, `pause`, `resume`, `stop`, `status`: the recording under way, whichever host runs it.
+
+Owns their words. All but the completion of an interrupted session without a daemon go over the control socket; nothing
+heavy is imported for those.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.cli.output import Output
+from pepys.cli.record import (
+    AudioOption,
+    DisplayOption,
+    FpsOption,
+    MicOption,
+    NameArgument,
+    NoCursorOption,
+    NoVideoOption,
+    PartialOption,
+    QualityOption,
+    ShotsOption,
+    SystemOption,
+    TagOption,
+    make_request,
+)
+from pepys.cli.say import clock_text, left_out, size_text, track_word
+from pepys.errors import NotFound
+from pepys.sessions.control import NoHost, ask_host, connect_host, status_of, watch_host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SessionArgument = Annotated[str | None, typer.Argument(metavar="[ID]", help="An interrupted session.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (start, pause, resume, stop, status):
+        app.command()(command)
+
+
+def start(
+    name: NameArgument = None,
+    *,
+    display: DisplayOption = None,
+    no_cursor: NoCursorOption = False,
+    fps: FpsOption = None,
+    quality: QualityOption = None,
+    no_video: NoVideoOption = False,
+    audio: AudioOption = None,
+    mic: MicOption = None,
+    system: SystemOption = None,
+    shots: ShotsOption = None,
+    tag: TagOption = None,
+    allow_partial: PartialOption = False,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Begin a recording in the daemon; returns when it records."""
+    from pepys import limits
+
+    request = make_request(
+        name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
+        system=system, allow_partial=allow_partial,
+    )  # fmt: skip
+    told = ask_host(home, "start", timeout_s=limits.START_S, **request.to_json())
+    out = Output(as_json)
+    out.document(told)
+    out.text(f"Recording {told['name']} ({told['session']}).")
+    for line in left_out(told["tracks"]):
+        out.warn(line)
+
+
+def pause(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Pause the recording; when this returns nothing can be taken any more."""
+    told = ask_host(home, "pause")
+    out = Output(as_json)
+    out.document(told)
+    out.text(f"Paused at {clock_text(told.get('recorded_ms', 0))}.")
+
+
+def resume(
+    session: SessionArgument = None, *, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False
+) -> None:
+    """Go on after a pause; with ID, go on with an interrupted session in a new span (needs the daemon)."""
+    if session is not None and connect_host(home) is None:
+        raise NoHost("no daemon runs on this home to go on with the session", "start one with `pepys serve`")
+    told = ask_host(home, "resume", session=session)
+    out = Output(as_json)
+    out.document(told)
+    out.text(f"Recording {told.get('session', '')}.")
+
+
+def stop(
+    session: SessionArgument = None, *, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False
+) -> None:
+    """End the recording; with ID, complete an interrupted session. When this returns it is stored and listed."""
+    if session is not None and connect_host(home) is None:
+        told = _complete(home, session)
+    else:
+        told = ask_host(home, "stop", session=session)
+    out = Output(as_json)
+    out.document(told)
+    out.text(f"Session {told['session']} is {told['state']}.")
+
+
+def _complete(home: Path, session: str) -> dict[str, Any]:
+    """Without a host: end that session's recorder if it lives, else complete what it left."""
+    from pepys.sessions.edits import complete_session
+    from pepys.sessions.queries import open_library
+
+    with open_library(home) as library:
+        return {"session": complete_session(library, session), "state": "completed"}
+
+
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on telling, once a second.")] = False,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """What is being recorded now, and how each track is."""
+    out = Output(as_json)
+    if watch:
+        _watch(out, home)
+        return
+    told = status_of(home)
+    out.document(told)
+    if not as_json:
+        _print_status(out, told)
+
+
+def _watch(out: Output, home: Path) -> None:
+    try:
+        for told in watch_host(home):
+            out.record(told)
+            words = "  ".join(track_word(track) for track in told["tracks"])
+            recorded = clock_text(told["recorded_ms"])
+            if not out.as_json:
+                out.text(f"{told['state']:<12} {recorded:>8}  {size_text(told['bytes']):>7}  {words}".rstrip())
+    except NoHost:
+        raise NotFound("no host runs on this home: there is nothing to watch", "start one with `pepys serve`") from None
+
+
+def _print_status(out: Output, told: dict[str, Any]) -> None:
+    if told.get("session") is None:
+        out.text("idle: nothing is being recorded")
+    else:
+        name = f" {told['name']}" if told.get("name") else ""
+        out.text(f"{told['state']}{name} ({told['session']})")
+        out.text(f"  recorded {clock_text(told.get('recorded_ms', 0))}, {size_text(told.get('bytes', 0))}")
+        for track in told.get("tracks", []):
+            detail = f": {track['detail']}" if track.get("detail") else ""
+            out.text(f"  {track_word(track)}{detail}")
+    free = (told.get("disk") or {}).get("free_bytes")
+    if free is not None:
+        out.text(f"  {size_text(free)} free")

@@ -1,0 +1,52 @@
+"""`pepys export`: a session as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export")(export)
+
+
+def export(
+    session: Annotated[str, typer.Argument(help="Id, unique prefix, or `last`.", show_default=False)],
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The file; replaced when it exists.")],
+    format: Annotated[
+        str | None, typer.Option("--format", help="mp4, wav, srt, vtt, txt, md or json; else by the suffix.")
+    ] = None,
+    track: Annotated[
+        str | None, typer.Option("--track", help="For wav: mic or system alone, instead of the mix.")
+    ] = None,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a session to a file: film, sound, subtitles, text or data.
+
+    The film (mp4) is the recorded stream, moved and not coded again; pauses are closed in it, and subtitles (srt, vtt)
+    run on its time. An existing file is replaced once the new one is whole.
+    """
+    from pepys.cli.output import Output
+    from pepys.move.export import export as write
+    from pepys.sessions.queries import open_library, resolve
+    from pepys.store.reader import load
+
+    out = Output(as_json)
+    library = open_library(home)
+    found = load(library.store, resolve(library, session))
+    with out.progress(f"writing {to.name}", 1.0) as update:
+        made = write(library.store, found, to, format=format, track=track, progress=lambda share: update(share, None))
+    out.document(
+        {"session": found.id, "path": str(made.path), "format": made.format, "bytes": made.bytes,
+         "duration_ms": made.duration_ms}
+    )  # fmt: skip
+    if not as_json:
+        out.text(f"{made.path}: {made.bytes:,} bytes of {made.format}")

@@ -1,0 +1,199 @@
+"""`pepys record`: a recording in the foreground, with its live status line.
+
+Owns the words, the line and the exit code. What is recorded and what ends it is `sessions.foreground`'s. The line is
+drawn once a second from what the recorder tells anyway, and only on a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.cli.output import Output
+from pepys.cli.say import clock_text, left_out, size_text, track_word
+from pepys.errors import DeviceMissing, Interrupted, Partial, from_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pepys.sessions.foreground import Outcome
+    from pepys.sessions.start import StartRequest
+
+Quality = Literal["low", "medium", "high", "ultra"]
+Audio = Literal["mic", "system", "both", "off"]
+
+NameArgument = Annotated[str | None, typer.Argument(help="The session's name; made of day and time without one.")]
+DisplayOption = Annotated[str | None, typer.Option(metavar=":N", help="The X display (the one in force).")]
+NoCursorOption = Annotated[bool, typer.Option("--no-cursor", help="Leave the pointer out of the video.")]
+FpsOption = Annotated[int | None, typer.Option(metavar="N", help="Most frames a second, 1 to 60 (30).")]
+QualityOption = Annotated[Quality | None, typer.Option(help="Of the video (medium).")]
+NoVideoOption = Annotated[bool, typer.Option("--no-video", help="Record no video; shots are still taken.")]
+AudioOption = Annotated[Audio | None, typer.Option(help="Which sound (both).")]
+MicOption = Annotated[str | None, typer.Option(metavar="DEV", help="The microphone, as the sound server names it.")]
+SystemOption = Annotated[str | None, typer.Option(metavar="DEV", help="The source with the system's sound.")]
+ShotsOption = Annotated[str | None, typer.Option(metavar="SECONDS|off", help="Time between two shots.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="T", help="A tag (repeatable).")]
+PartialOption = Annotated[bool, typer.Option("--allow-partial", help="Go on without a named source that is missing.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(record)
+
+
+def make_request(
+    name: str | None,
+    tags: list[str] | None,
+    shots: str | None,
+    no_cursor: bool,
+    no_video: bool,
+    **values: Any,
+) -> StartRequest:
+    """The request that options mean; `start` uses the same."""
+    from pepys.errors import Usage
+    from pepys.sessions.start import StartRequest
+
+    interval: float | str | None = shots
+    if shots is not None and shots != "off":
+        try:
+            interval = float(shots.removesuffix("s"))
+        except ValueError as error:
+            raise Usage(f"--shots {shots} is no time", "give seconds, or off") from error
+    return StartRequest(
+        name=name, tags=tuple(tags or ()), shots=interval, cursor=not no_cursor, video=not no_video, **values
+    )
+
+
+def record(
+    name: NameArgument = None,
+    *,
+    seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="End after N seconds.")] = None,
+    display: DisplayOption = None,
+    no_cursor: NoCursorOption = False,
+    fps: FpsOption = None,
+    quality: QualityOption = None,
+    no_video: NoVideoOption = False,
+    audio: AudioOption = None,
+    mic: MicOption = None,
+    system: SystemOption = None,
+    shots: ShotsOption = None,
+    tag: TagOption = None,
+    allow_partial: PartialOption = False,
+    enrich: Annotated[bool, typer.Option("--enrich", help="Read text and speech afterwards.")] = False,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Record until Ctrl-C, --seconds, or `pepys stop`.
+
+    A second Ctrl-C returns at once; the recorder finishes by itself. With --json every state is one object a line.
+    """
+    from pepys.sessions.foreground import record as run
+
+    request = make_request(
+        name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
+        system=system, allow_partial=allow_partial,
+    )  # fmt: skip
+    out = Output(as_json)
+    line = StatusLine(out)
+    try:
+        outcome = run(home, request, seconds=seconds, on_push=line.hear)
+    finally:
+        line.clear()
+    _conclude(out, home, outcome, enrich)
+
+
+def _conclude(out: Output, home: Path, outcome: Outcome, enrich: bool) -> None:
+    """Say how it ended, enrich if asked, and choose the exit code."""
+    out.record({"event": outcome.state, "id": outcome.session, "session": outcome.session, "state": outcome.state,
+                "failed_tracks": list(outcome.failed_tracks)})  # fmt: skip
+    short = outcome.session
+    if outcome.state == "ending":
+        raise Interrupted(f"the recorder is finishing session {short} by itself", "see `pepys list`")
+    if outcome.state != "completed":
+        raise Partial(
+            f"the recorder died; session {short} is {outcome.state}, what it had recorded is safe",
+            f"`pepys stop {short}` completes it; see logs/recorder.log in the home",
+        )
+    out.text(f"Session {short} is saved. `pepys show {short}` shows it.")
+    if enrich:
+        from pepys.cli.enrich import enrich_sessions
+
+        enrich_sessions(out, home, [outcome.session], streamed=True)
+    if outcome.error is not None:
+        error = from_json(outcome.error)
+        # A device that goes while it is recorded is no device that was missing: what it gave is safe.
+        raise Partial(error.message, "what was recorded is saved") if isinstance(error, DeviceMissing) else error
+    if outcome.failed_tracks:
+        raise Partial(f"{', '.join(outcome.failed_tracks)} failed while recording", "the other tracks are whole")
+    if outcome.interrupted:
+        raise typer.Exit(Interrupted.exit_code)
+
+
+class StatusLine:
+    """What a foreground recording shows: one line that is drawn over, and lines that stay."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._live = sys.stderr.isatty() and not out.as_json
+        self._drawn = 0
+        self._begun = False
+
+    def hear(self, push: dict[str, Any]) -> None:
+        """Show one push."""
+        kind = push["push"]
+        if kind == "started":
+            self._started(push["status"])
+        elif kind == "status" and self._begun:
+            self._out.record({"event": "status", **push["status"]})
+            self._draw(push["status"])
+        elif kind == "track" and push.get("state") in {"failed", "healthy"}:
+            self._stay(f"{push['track']}: {push['state']}{_because(push)}")
+        elif kind == "error":
+            self._stay(str(push["error"].get("message", "")))
+        if kind in {"track", "gap", "error"} and self._begun:
+            self._out.record({"event": kind, **{key: value for key, value in push.items() if key != "push"}})
+
+    def clear(self) -> None:
+        """Leave an empty line."""
+        if self._drawn:
+            sys.stderr.write("\r" + " " * self._drawn + "\r")
+            sys.stderr.flush()
+            self._drawn = 0
+
+    def _started(self, status: dict[str, Any]) -> None:
+        # Before this line nothing was told: a recording that cannot begin leaves its error alone on stdout.
+        self._begun = True
+        self._out.record({"event": "started", "id": status["session"], **status})
+        self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
+        for line in left_out(status["tracks"]):
+            self._stay(line)
+
+    def _stay(self, text: str) -> None:
+        self.clear()
+        self._out.warn(text)
+
+    def _draw(self, status: dict[str, Any]) -> None:
+        if not self._live or not status["tracks"]:
+            return
+        parts = [
+            status["state"], clock_text(status["recorded_ms"]), size_text(status["bytes"]),
+            *(track_word(track) for track in status["tracks"] if track["state"] != "off"),
+        ]  # fmt: skip
+        text = "  ".join(parts)[: _width() - 1]
+        sys.stderr.write("\r" + text.ljust(self._drawn))
+        sys.stderr.flush()
+        self._drawn = len(text)
+
+
+def _because(told: dict[str, Any]) -> str:
+    return f": {told['detail']}" if told.get("detail") else ""
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns

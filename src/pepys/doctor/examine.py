@@ -1,0 +1,36 @@
+"""The checks in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pepys.doctor import devices, engines, home
+from pepys.doctor.findings import Finding, missing
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def checks(folder: Path) -> dict[str, Check]:
+    """Every check by its name, most needed first."""
+    return {
+        "home": lambda: home.folder(folder),
+        "key": lambda: home.key(folder),
+        "sockets": lambda: home.sockets(folder),
+        "clock": home.clock,
+        "display": devices.display,
+        "sound": devices.sound,
+        "codecs": engines.codecs,
+        "database": engines.database,
+        "engines": engines.reading,
+        "page": engines.page,
+    }
+
+
+def run(name: str, check: Check) -> list[Finding]:
+    """The findings of one check; a check that breaks is a finding itself."""
+    try:
+        return list(check())
+    except Exception as error:  # noqa: BLE001 - the doctor looks at what is broken: whatever breaks is what it tells
+        told = " ".join(str(error).split())
+        return [missing(name, f"the check broke: {type(error).__name__}: {told}", "please report this")]
