@@ -1,0 +1,71 @@
+"""Fixtures that every kind of test shares: a home of one's own, and a real display and sound server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pepys.demo.servers import SoundServer, WindowManager, XServer
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting, display or sound server of the machine under test reaches a test by accident."""
+    for name in list(os.environ):
+        if name.startswith(("PEPYS_", "PULSE_")) or name in {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path: socket paths end at 108 bytes, pytest's own folders come near."""
+    folder = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty pepys home (not yet made), with the user's home, config and runtime folders isolated too."""
+    user = short_folder / "user"
+    for name, folder in {
+        "HOME": user,
+        "XDG_CONFIG_HOME": user / ".config",
+        "XDG_DATA_HOME": user / ".local",
+        "XDG_CACHE_HOME": user / ".cache",
+        "XDG_RUNTIME_DIR": short_folder / "run",
+    }.items():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("PEPYS_HOME", str(short_folder / "home"))
+    return short_folder / "home"
+
+
+@pytest.fixture
+def xserver(monkeypatch: pytest.MonkeyPatch) -> Iterator[XServer]:
+    """A virtual display of 1920x1080, in force for this process and its children."""
+    with XServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def window_manager(xserver: XServer) -> Iterator[WindowManager]:
+    """A window manager on the virtual display."""
+    with WindowManager(xserver.env) as server:
+        yield server
+
+
+@pytest.fixture
+def sound_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
+    """A private PulseAudio with `pepys_null` (system) and `pepys_mic`, in force for this process and its children."""
+    with SoundServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield server

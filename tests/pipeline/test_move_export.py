@@ -1,0 +1,282 @@
+"""Exports: whole films and sounds from the media child, and words that match them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from pepys.clock import FakeClock
+from pepys.errors import Damaged, NotFound, PepysError, StorageProblem, Usage
+from pepys.model.artifacts import ScreenText, Summary, TextLine, Utterance, Word, to_json
+from pepys.model.manifest import ArtifactRef
+from pepys.model.session import Session
+from pepys.move.export import FORMATS, export
+from pepys.store.edits import add_artifacts
+from pepys.store.handover import start_child
+from pepys.store.reader import load
+from pepys.store.store import Store, open_store
+from tests.made_session import RATE, Made, make_session
+
+LONG = (
+    "We agreed to hire a second welder for the harbor project in spring because"
+    " the permit for the cranes ends in March."
+)
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return open_store(home, clock=FakeClock())
+
+
+@pytest.fixture
+def session(store: Store) -> Session:
+    """Eight seconds, two of pause, four seconds: a tone where speech would be, and words that a test knows."""
+    tone = (np.sin(np.arange(12 * RATE) * 440 * 2 * np.pi / RATE) * 8000).astype(np.int16)
+    name = make_session(
+        store, Made(name="Harbor talk", spans=(8.0, 4.0), speech=tone, tags=("work",), notes=("Ask *Bob*",))
+    )
+    view = load(store, name)
+    words = tuple(Word(word, 3000 + n * 200, 3150 + n * 200) for n, word in enumerate(LONG.split()))
+    made: dict[str, list[Any]] = {
+        "transcript": [
+            Utterance("audio.mic", 1000, 2500, "Hello <there> & welcome.", ()),
+            Utterance("audio.mic", 3000, words[-1].end_ms, LONG, words),
+            Utterance("audio.system", 11_000, 12_000, "After the pause.", ()),
+        ],
+        "screen_text": [
+            ScreenText(view.distinct_shots[0].blob, (TextLine("first screen", 0.1, 0.2, 0.3, 0.05),)),
+            ScreenText(view.distinct_shots[1].blob, (TextLine("second", 0, 0, 1, 1), TextLine("line", 0, 0, 1, 1))),
+        ],
+        "summary": [Summary("Made title", "We agreed to hire a welder.", ("Ask Bob", "Hire a welder"))],
+    }
+    refs = [
+        (
+            ArtifactRef(stage, "unit", f"key {stage}", "", "test"),
+            {"stage": stage, "unit": "unit", "items": [to_json(item) for item in items]},
+        )
+        for stage, items in made.items()
+    ]
+    add_artifacts(store, name, refs)
+    return load(store, name)
+
+
+def test_the_film_is_the_recorded_stream_with_pauses_closed(store: Store, session: Session, short_folder: Path) -> None:
+    told: list[float] = []
+    made = export(store, session, short_folder / "film.mp4", progress=told.append)
+    assert (made.format, made.duration_ms) == ("mp4", 12_000)
+    assert made.bytes == made.path.stat().st_size
+    assert told[-1] == 1.0 and told == sorted(told)
+    with av.open(str(made.path)) as film:
+        video, sound = film.streams.video[0], film.streams.audio[0]
+        assert (video.codec.name, sound.codec.name) == ("h264", "aac")
+        assert (video.width, video.height) == (960, 540)
+        assert film.duration is not None
+        assert abs(film.duration / 1e6 - 12.0) < 0.1
+        frames = [frame for frame in film.decode(video)]
+    assert len(frames) == 12 * 5
+    first, last = frames[0].to_ndarray(format="gray"), frames[-1].to_ndarray(format="gray")
+    assert np.abs(first.astype(int) - last.astype(int)).max() > 100, "the screen changed in between"
+
+
+def test_the_mix_and_single_tracks_are_sound_on_the_film_s_time(
+    store: Store, session: Session, short_folder: Path
+) -> None:
+    loud = {}
+    for name, track in (("mix", None), ("mic", "mic"), ("system", "audio.system")):
+        made = export(store, session, short_folder / f"{name}.wav", track=track)
+        with wave.open(str(made.path)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(float)
+            assert abs(file.getnframes() / file.getframerate() - 12.0) < 0.05
+        loud[name] = float(np.sqrt((samples**2).mean()))
+    assert loud["mic"] > 4000 and loud["mix"] > 4000
+    assert loud["system"] < 10
+
+
+def test_subtitles_run_on_the_film_s_time_and_break_at_words(
+    store: Store, session: Session, short_folder: Path
+) -> None:
+    export(store, session, short_folder / "talk.srt")
+    assert (short_folder / "talk.srt").read_text() == (
+        "1\n00:00:01,000 --> 00:00:02,500\nmic: Hello <there> & welcome.\n\n"
+        "2\n00:00:03,000 --> 00:00:05,950\n"
+        "mic: We agreed to hire a second welder for\nthe harbor project in spring because the\n\n"
+        "3\n00:00:06,000 --> 00:00:07,350\nmic: permit for the cranes ends in March.\n\n"
+        "4\n00:00:09,000 --> 00:00:10,000\nsystem: After the pause.\n"
+    )
+    export(store, session, short_folder / "talk.vtt")
+    assert (
+        (short_folder / "talk.vtt")
+        .read_text()
+        .startswith("WEBVTT\n\n00:00:01.000 --> 00:00:02.500\n<v mic>Hello &lt;there&gt; &amp; welcome.\n\n")
+    )
+
+
+def test_text_and_markdown_read_well(store: Store, session: Session, short_folder: Path) -> None:
+    export(store, session, short_folder / "talk.txt")
+    assert (short_folder / "talk.txt").read_text() == (
+        "Harbor talk\n2027-01-15T08:00:00.000Z, 0:00:12 recorded, tagged work\n\nWe agreed to hire a welder.\n\n"
+        "[0:00:01] mic: Hello <there> & welcome.\n[0:00:01] note: Ask *Bob*\n"
+        f"[0:00:03] mic: {LONG}\n[0:00:11] system: After the pause.\n"
+    )
+    export(store, session, short_folder / "talk.md")
+    assert (short_folder / "talk.md").read_text() == (
+        "# Harbor talk\n\n2027-01-15T08:00:00.000Z, 0:00:12 recorded, tagged work\n\n"
+        "## Summary\n\nWe agreed to hire a welder.\n\n- Ask Bob\n- Hire a welder\n\n"
+        "## Notes\n\n- **0:00:01** Ask \\*Bob\\*\n\n## Transcript\n\n"
+        f"**0:00:01** (mic) Hello \\<there\\> & welcome.\n\n**0:00:03** (mic) {LONG}\n\n"
+        "**0:00:11** (system) After the pause.\n"
+    )
+
+
+def test_json_has_the_shape_of_the_contract(store: Store, session: Session, short_folder: Path) -> None:
+    export(store, session, short_folder / "talk.json")
+    value = json.loads((short_folder / "talk.json").read_text())
+    assert {"title", "summary", "chapters", "transcript", "screen_text", "notes", "tags"} <= value.keys()
+    assert (value["title"], value["summary"], value["chapters"]) == ("Harbor talk", "We agreed to hire a welder.", [])
+    assert value["transcript"][2] == {
+        "track": "audio.system", "start_ms": 11_000, "end_ms": 12_000, "text": "After the pause.", "words": [],
+    }  # fmt: skip
+    assert value["transcript"][1]["words"][0] == {"word": "We", "start_ms": 3000, "end_ms": 3150}
+    assert [(shown["at_ms"], shown["end_ms"], shown["text"]) for shown in value["screen_text"]] == [
+        (0, 4000, "first screen"),
+        (4000, 8000, "second\nline"),
+        (10_000, 12_000, "first screen"),
+        (12_000, 14_000, "second\nline"),
+    ]
+    assert value["screen_text"][0]["boxes"] == [{"text": "first screen", "x": 0.1, "y": 0.2, "w": 0.3, "h": 0.05}]
+    assert value["notes"][0]["at_ms"] == 1000 and value["notes"][0]["text"] == "Ask *Bob*"
+    assert value["tags"] == ["work"]
+    assert value["gaps"] == [{"start_ms": 8000, "end_ms": 10_000, "reason": "pause"}]
+
+
+def test_an_existing_file_is_replaced_and_nothing_else_is_left(
+    store: Store, session: Session, short_folder: Path
+) -> None:
+    folder = short_folder / "out"
+    folder.mkdir()
+    target = folder / "talk.MD"
+    target.write_text("old")
+    export(store, session, target)
+    assert target.read_text().startswith("# Harbor talk")
+    assert [path.name for path in folder.iterdir()] == ["talk.MD"]
+
+
+def test_an_unnamed_session_takes_the_title_that_was_made(store: Store, short_folder: Path) -> None:
+    name = make_session(store, Made(name="", sound=False, video=False))
+    summary = {"stage": "summary", "unit": "u", "items": [to_json(Summary("Made title", "", ()))]}
+    add_artifacts(store, name, [(ArtifactRef("summary", "u", "k", "", "test"), summary)])
+    export(store, load(store, name), short_folder / "x.json")
+    assert json.loads((short_folder / "x.json").read_text())["title"] == "Made title"
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "kind", "words"),
+    [
+        ("film.avi", {}, Usage, "avi is no format"),
+        ("film", {}, Usage, "no suffix"),
+        ("film.mp4", {"track": "mic"}, Usage, "only wav"),
+        ("sound.wav", {"track": "guitar"}, NotFound, "no sound track guitar"),
+        ("nowhere/film.mp4", {}, NotFound, "does not exist"),
+        (".", {"format": "md"}, Usage, "is not a file"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_any_work(
+    store: Store, session: Session, short_folder: Path, target: str, options: dict[str, Any], kind: type, words: str
+) -> None:
+    before = sorted(short_folder.iterdir())
+    with pytest.raises(kind, match=words):
+        export(store, session, short_folder / target, **options)
+    assert sorted(short_folder.iterdir()) == before
+
+
+def test_a_session_without_video_sound_or_transcript_says_so(store: Store, short_folder: Path) -> None:
+    bare = load(store, make_session(store, Made(sound=False, video=False)))
+    for suffix, words in (("mp4", "no video"), ("wav", "no sound"), ("srt", "no transcript")):
+        with pytest.raises(NotFound, match=words) as caught:
+            export(store, bare, short_folder / f"x.{suffix}")
+        assert caught.value.remedy
+    assert export(store, bare, short_folder / "x.json").bytes > 100
+
+
+def test_an_interrupted_session_is_exported_like_any_other(store: Store, short_folder: Path) -> None:
+    view = load(store, make_session(store, Made(ended=False)))
+    assert view.state == "interrupted"
+    assert export(store, view, short_folder / "x.mp4").bytes > 10_000
+
+
+def test_a_full_disk_is_told_as_such_by_the_media_child_and_by_the_words(
+    store: Store, session: Session, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = {"session": session.id, "format": "wav", "to": "/dev/full", "tracks": ["audio.mic"]}
+    child = start_child("pepys.move", store, order, stdout=subprocess.PIPE)
+    answer = json.loads(child.communicate(timeout=60)[0].splitlines()[-1])
+    assert child.returncode == StorageProblem.exit_code
+    assert answer["error"]["code"] == "storage_problem"
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageProblem, match="No space left"):
+        export(store, session, short_folder / "x.json")
+    assert not list(short_folder.glob("*x.json*"))
+
+
+def test_a_damaged_blob_is_named_and_leaves_no_file(store: Store, session: Session, short_folder: Path) -> None:
+    film = session.track("video")
+    assert film is not None
+    blob = film.segments[1].blob
+    (path,) = (path for path in (store.path / "blobs").rglob("*") if path.name.endswith(blob.removeprefix("b3-")[-60:]))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    with pytest.raises(Damaged):
+        export(store, session, short_folder / "x.mp4")
+    assert not list(short_folder.glob("*x.mp4*"))
+
+
+def test_ctrl_c_ends_the_child_and_leaves_no_file(
+    store: Store, session: Session, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        children.append(start_child(*args, **kwargs))
+        return children[-1]
+
+    def interrupt(share: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pepys.move.export.start_child", start)
+    with pytest.raises(KeyboardInterrupt):
+        export(store, session, short_folder / "x.wav", progress=interrupt)
+    assert children[0].poll() is not None
+    assert not list(short_folder.glob("*x.wav*"))
+
+
+def test_a_child_that_crashes_is_an_error_and_leaves_no_file(
+    store: Store, session: Session, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+        code = "import os, sys; sys.stderr.write('codec burst\\n'); sys.stderr.flush(); os.abort()"
+        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    monkeypatch.setattr("pepys.move.export.start_child", start)
+    with pytest.raises(PepysError, match="codec burst"):
+        export(store, session, short_folder / "x.mp4")
+    assert not list(short_folder.glob("*x.mp4*"))
+
+
+def test_every_format_of_the_list_can_be_written(store: Store, session: Session, short_folder: Path) -> None:
+    for kind in FORMATS:
+        assert export(store, session, short_folder / f"all.{kind}").bytes > 0

@@ -1,0 +1,134 @@
+"""Killed recorders and killed hosts: who takes over, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pepys.errors import Busy, Usage
+from pepys.sessions.control import ask_host, orphans, status_of
+from pepys.sessions.host import Host
+from pepys.sessions.queries import open_library, show_session
+from pepys.sessions.start import StartRequest
+from tests.hosted import fakes, hosted, listed, pid_of
+from tests.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def fake_devices(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    with fakes(monkeypatch, home):
+        yield
+
+
+def test_a_killed_recorder_is_recovered_at_once_and_can_go_on(home: Path) -> None:
+    async def work(host: Host) -> None:
+        with host.subscribe() as updates:
+            session = (await host.start(StartRequest(name="cut", tags=("t",))))["session"]
+            os.kill(pid_of(home), signal.SIGKILL)
+            async for push in updates:
+                if push == {"push": "session", "session": session, "state": "interrupted"}:
+                    break
+        assert host.status()["state"] == "interrupted"
+        assert listed(home)[0]["state"] == "interrupted"
+        assert (await host.resume(session[:12]))["state"] == "recording"
+        assert (await host.stop()) == {"session": session, "state": "completed"}
+
+    hosted(home, work)
+    with open_library(home) as library:
+        shown = show_session(library, "last")
+    assert len(shown["spans"]) == 2
+    assert [gap["reason"] for gap in shown["gaps"]] == ["crash"]
+    assert shown["duration_ms"] + sum(gap["end_ms"] - gap["start_ms"] for gap in shown["gaps"]) == shown["wall_ms"]
+
+
+def test_an_interrupted_session_is_completed_by_stop(home: Path) -> None:
+    async def work(host: Host) -> None:
+        session = (await host.start(StartRequest()))["session"]
+        os.kill(pid_of(home), signal.SIGKILL)
+        with pytest.raises(Busy):
+            await host.start(StartRequest())
+        await asyncio.to_thread(wait_until, lambda: host.status()["state"] == "interrupted")
+        assert await host.stop(session) == {"session": session, "state": "completed"}
+        with pytest.raises(Usage, match="completed, not interrupted"):
+            await host.resume(session)
+        other = (await host.start(StartRequest()))["session"]
+        with pytest.raises(Busy):
+            await host.stop(session)
+        assert (await host.stop(other))["session"] == other
+
+    hosted(home, work)
+
+
+def test_the_next_host_adopts_a_recorder_that_goes_on(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest(name="kept")))["session"])
+
+    session = hosted(home, begin, end=False)
+    assert ask_host(home, "status")["session"] == session
+    assert status_of(home)["state"] == "recording"
+
+    async def adopt(host: Host) -> None:
+        status = host.status()
+        assert (status["state"], status["session"], status["name"]) == ("recording", session, "kept")
+        await host.pause()
+
+    hosted(home, adopt, end=False)
+
+    async def end(host: Host) -> None:
+        assert host.status()["state"] == "paused"
+        assert (await host.stop()) == {"session": session, "state": "completed"}
+
+    hosted(home, end)
+    assert listed(home)[0]["state"] == "completed"
+
+
+def test_a_recorder_without_a_host_answers_for_itself(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest(name="alone")))["session"])
+
+    session = hosted(home, begin, end=False)
+    assert ask_host(home, "pause")["state"] == "paused"
+    assert ask_host(home, "stop")["session"] == session
+    wait_until(lambda: not orphans(home))
+    assert listed(home)[0]["state"] == "completed"
+
+
+def test_the_next_host_recovers_what_died_and_removes_its_file(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest()))["session"])
+
+    session = hosted(home, begin, end=False)
+    pid = pid_of(home)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert (home / "run" / f"{session}.json").exists()
+    hosted(home, lambda host: asyncio.sleep(0))
+    assert not (home / "run" / f"{session}.json").exists()
+    assert listed(home)[0]["state"] == "interrupted"
+
+
+def test_a_run_file_of_another_process_is_not_adopted(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest()))["session"])
+
+    session = hosted(home, begin, end=False)
+    path = home / "run" / f"{session}.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "pid_start": told["pid_start"] + 1}))
+    assert orphans(home) == []
+    path.write_text(json.dumps({**told, "boot_id": "another"}))
+    assert orphans(home) == []
+    path.write_text(json.dumps({**told, "protocol": 99}))
+
+    async def idle(host: Host) -> str:
+        return str(host.status()["state"])
+
+    assert hosted(home, idle) == "idle"
+    os.kill(told["pid"], signal.SIGTERM)
+    os.waitpid(told["pid"], 0)
