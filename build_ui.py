@@ -28,9 +28,13 @@ class UiBuildHook(BuildHookInterface[Any]):
         if version == "editable" or self.target_name != "wheel":
             return
         output = Path(self.root) / OUTPUT
-        build(Path(self.root) / "ui", output)
+        try:
+            build(Path(self.root) / "ui", output)
+        except RuntimeError as error:
+            # npm has said why above; a traceback of the build tool would only bury it.
+            raise SystemExit(str(error)) from error
         if not (output / "index.html").is_file():
-            raise RuntimeError(f"the page was built without {output / 'index.html'}")
+            raise SystemExit(f"the page was built without {output / 'index.html'}")
 
 
 def build(source: Path, output: Path) -> None:
@@ -72,7 +76,8 @@ def npm(folder: Path, arguments: list[str]) -> int:
     # A wheel carries no links, so its bin/npm does not find its library: npm is started by its script.
     script = root.joinpath(*([] if windows else ["lib"]), "node_modules", "npm", "bin", "npm-cli.js")
     path = os.pathsep.join([str(programs), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "npm_config_update_notifier": "false"}
+    # The system's certificates count too: a company's proxy has its own, which node does not look at unasked.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path, "npm_config_update_notifier": "false"}
     node = programs / ("node.exe" if windows else "node")
     return subprocess.run([node, script, *arguments], cwd=folder, env=environment, check=False).returncode
 

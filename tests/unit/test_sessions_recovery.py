@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pepys.errors import Busy, Usage
+from pepys.errors import Busy, DeviceMissing, Usage
 from pepys.sessions.control import ask_host, orphans, status_of
 from pepys.sessions.host import Host
 from pepys.sessions.queries import open_library, show_session
@@ -132,3 +132,39 @@ def test_a_run_file_of_another_process_is_not_adopted(home: Path) -> None:
     assert hosted(home, idle) == "idle"
     os.kill(told["pid"], signal.SIGTERM)
     os.waitpid(told["pid"], 0)
+
+
+@pytest.mark.parametrize(("words", "left"), [("slow", []), ("hang:subscribe", ["completed"])])
+def test_a_start_that_is_given_up_ends_its_recorder(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, left: list[str]
+) -> None:
+    monkeypatch.setenv("FAKE_RECORDER", words)
+    monkeypatch.setenv("FAKE_RECORDER_MARK", str(tmp_path / "waits"))
+
+    async def work(host: Host) -> None:
+        starting = asyncio.create_task(host.start(StartRequest()))
+        begun = (tmp_path / "waits").exists if words == "slow" else lambda: bool(orphans(home))
+        await asyncio.to_thread(wait_until, begun)
+        if words != "slow":
+            await asyncio.to_thread(wait_until, lambda: host.status()["tracks"] == [] and orphans(home))
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert host.status()["state"] == "idle"
+
+    hosted(home, work)
+    assert orphans(home) == []
+    assert [row["state"] for row in listed(home)] == left
+
+
+def test_a_client_that_goes_away_does_not_undo_what_it_asked_for(home: Path) -> None:
+    async def work(host: Host) -> None:
+        def client() -> None:
+            with pytest.raises(DeviceMissing, match="no answer"):
+                ask_host(home, "start", timeout_s=0.01, name="asked for")
+
+        await asyncio.to_thread(client)
+        await asyncio.to_thread(wait_until, lambda: host.status()["state"] == "recording")
+
+    hosted(home, work)
+    assert [(row["name"], row["state"]) for row in listed(home)] == [("asked for", "completed")]

@@ -95,8 +95,7 @@ class Steering:
             except BaseException as error:
                 if isinstance(error, PepysError):
                     self._last = {"session": None, "state": "failed", "error": error.to_json()}
-                await self._give_up()
-                await self._chart.send("fail")
+                await self._give_up("fail")
                 raise
             await self._chart.send("started")
             await self._tell_health()
@@ -217,7 +216,7 @@ class Steering:
             spec = await asyncio.to_thread(make_spec, self._home, request, settings, self._clock, session)
             await self._attach_new(spec)
         except BaseException:
-            await self._chart.send("crash")
+            await self._give_up("crash")
             raise
         await self._chart.send("resumed")
         await self._tell_health()
@@ -234,14 +233,16 @@ class Steering:
         self._recording = live
         await recordings.listen(live, self._clock, self._on_push, lambda: self._on_lost(live, run))
 
-    async def _give_up(self) -> None:
-        """A start that failed or was cancelled after its recorder began: have it end, and see to what it left."""
+    async def _give_up(self, event: str) -> None:
+        """A start that failed or was cancelled: end a recorder that began already, and tell the chart."""
         live = self._recording
         if live is not None:
             if live.process is not None:
                 live.process.terminate()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(live.over.wait(), limits.RECORDER_EXIT_S)
+        if self._chart.allows(event):
+            await self._chart.send(event)
 
     async def _ask(self, live: Recording, do: str, done: str | None, timeout_s: float = limits.CONTROL_S) -> None:
         """Have the recorder do something and tell the chart; a dead recorder's end is told by `_on_lost`."""
