@@ -94,10 +94,22 @@ def test_open_prints_a_new_address_to_the_session(home: Path) -> None:
         assert _run("open", "zzzz").returncode == 3
 
 
-def test_open_without_a_daemon_names_serve(home: Path) -> None:
+def test_open_without_a_daemon_serves_until_it_is_ended(home: Path) -> None:
+    session = two_spans(open_store(home)).session
+    command = [sys.executable, "-m", "pepys", "open", "last"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as opened:
+        assert opened.stdout is not None
+        answer = httpx.get(opened.stdout.readline().strip())
+        opened.send_signal(signal.SIGINT)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/s/{session}")
+        assert opened.wait(timeout=20) == 130
+
+
+def test_open_of_what_is_not_there_begins_nothing(home: Path) -> None:
+    assert _run("open", "last").returncode == 3
+    assert not home.exists(), "asking for a session makes no home"
     open_store(home)
-    told = _run("open")
-    assert told.returncode == 3 and "pepys serve" in told.stderr
+    assert _run("open", "zzzz").returncode == 3
 
 
 def test_open_shows_the_address_in_the_browser(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,6 @@ def serve(
 
     Prints a sign-in address, good once and for ten minutes; `pepys open` makes another.
     """
-    import asyncio
-
     from pepys.config import load_settings
 
     settings = load_settings({"serve": {"port": port}})
@@ -52,13 +50,8 @@ def serve(
         out.text(f"Serving {home}. The address is good once, for 10 minutes; `pepys open` makes another.")
         if host not in _LOOPBACK:
             out.warn(f"Listening on {host}: others in the network can reach the page; nothing is encrypted on the way.")
-        if not daemon.has_page:
-            out.warn("This installation has the API alone: its page was not built (`make ui`).")
 
-    daemon = _daemon(home, "127.0.0.1" if host == "localhost" else host, settings.serve.port, announce)
-    asyncio.run(daemon.run())
-    if daemon.interrupted:
-        raise Interrupted("stopped")
+    _run(home, "127.0.0.1" if host == "localhost" else host, settings.serve.port, announce, out)
 
 
 def open_page(
@@ -70,23 +63,55 @@ def open_page(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Open the page in the browser, signed in, and print its address."""
+    """Open the page in the browser, signed in, and print its address.
+
+    Where no daemon serves the home, this command becomes one and serves until Ctrl-C.
+    """
     from pepys.sessions.control import NoHost, ask_host
 
-    no_daemon = NotFound(f"no daemon serves {home}", "start one with `pepys serve`")
+    out = Output(as_json)
     try:
         told = ask_host(home, "signin", session=session)
-    except NoHost as error:
-        raise no_daemon from error
+    except NoHost:
+        _serve_and_show(home, session, out)
+        return
     except Usage as error:
         # A foreground recording is a host too, but one without a page.
-        raise no_daemon if "signin" in error.message else error from error
+        if "signin" not in error.message:
+            raise
+        raise NotFound(
+            f"a recording in the foreground holds {home}, and it serves no page", "end it, then open again"
+        ) from error
     address = str(told["address"])
-    out = Output(as_json)
-    opened = _show(address)
-    out.document({"address": address, "opened": opened})
-    if not as_json:
+    out.record({"address": address, "opened": _show(address)})
+    out.text(address)
+
+
+def _serve_and_show(home: Path, session: str | None, out: Output) -> None:
+    from pepys.store.catalog import resolve_session
+    from pepys.store.store import open_store
+
+    page = "/" if session is None else f"/s/{resolve_session(open_store(home, create=False), session)}"
+
+    def announce(address: str) -> None:
+        out.record({"address": address, "opened": _show(address)})
         out.text(address)
+        out.text(f"No daemon was running: this one serves {home} until Ctrl-C.")
+
+    # Any free port: the configured one may serve another home, and nobody has a bookmark of this one.
+    _run(home, "127.0.0.1", 0, announce, out, page)
+
+
+def _run(home: Path, host: str, port: int, announce: Callable[[str], None], out: Output, page: str = "/") -> None:
+    """Be the daemon until a signal; ends as Interrupted after Ctrl-C."""
+    import asyncio
+
+    daemon = _daemon(home, host, port, announce, page)
+    if not daemon.has_page:
+        out.warn("This installation has the API alone: its page was not built (`make ui`).")
+    asyncio.run(daemon.run())
+    if daemon.interrupted:
+        raise Interrupted("stopped")
 
 
 def _show(address: str) -> bool:
@@ -102,11 +127,11 @@ def _show(address: str) -> bool:
         return False
 
 
-def _daemon(home: Path, host: str, port: int, announce: Callable[[str], None]) -> Daemon:
+def _daemon(home: Path, host: str, port: int, announce: Callable[[str], None], page: str) -> Daemon:
     try:
         from pepys.web.daemon import Daemon
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pepys"):
             raise
         raise PepysError(f"the server needs {error.name}", "install pepys with its extra [server]") from error
-    return Daemon(home, host, port, announce)
+    return Daemon(home, host, port, announce, page)

@@ -125,13 +125,14 @@ class SegmentSealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ShotTaken(Event):
-    """A screenshot. A repeat names the blob that it equals and stores nothing."""
+    """A screenshot of `bytes` bytes. A repeat names the blob that it equals and stores nothing."""
 
     at_ns: int
     blob: str
     width: int
     height: int
     repeat: bool = False
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

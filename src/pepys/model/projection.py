@@ -99,6 +99,9 @@ def _segment_sealed(fold: _Fold, event: ev.SegmentSealed) -> None:
 
 def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
     fold.shots.append(Shot(event.at_ns, event.blob, event.width, event.height, event.repeat))
+    if not event.repeat:
+        track = fold.track("shots")
+        fold.tracks["shots"] = replace(track, shot_bytes=track.shot_bytes + event.bytes)
     fold.see(event.at_ns)
 
 

@@ -84,11 +84,12 @@ class Track:
     inits: tuple[Init, ...] = ()
     segments: tuple[Segment, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    shot_bytes: int = 0
 
     @property
     def bytes(self) -> int:
-        """Plaintext bytes of all segments."""
-        return sum(segment.bytes for segment in self.segments)
+        """Plaintext bytes of all segments, or of all distinct shots."""
+        return self.shot_bytes + sum(segment.bytes for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,7 +302,8 @@ class Writer:
             self._shots[work.digest] = blob
         if blob is not None:
             repeat = work.data is None
-            self._session.append(ev.ShotTaken(work.at_ns, blob, work.width, work.height, repeat))
+            size = 0 if work.data is None else len(work.data)
+            self._session.append(ev.ShotTaken(work.at_ns, blob, work.width, work.height, repeat, size))
             self.written_ns["shots"] = self._clock.now_ns()
 
     def _end(self, work: End) -> None:

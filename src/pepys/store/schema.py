@@ -58,7 +58,8 @@ documents: Final = Table(
 _SEARCH: Final = (
     "CREATE VIRTUAL TABLE words USING fts5(text, content='documents', content_rowid='id', "
     "tokenize='unicode61 remove_diacritics 2')",
-    "CREATE VIRTUAL TABLE grams USING fts5(text, content='documents', content_rowid='id', tokenize='trigram')",
+    "CREATE VIRTUAL TABLE grams USING fts5(text, content='documents', content_rowid='id', "
+    "tokenize='trigram remove_diacritics 1')",
     "CREATE VIRTUAL TABLE pairs USING fts5(bigrams, content='documents', content_rowid='id', tokenize='unicode61')",
     "CREATE TRIGGER documents_added AFTER INSERT ON documents BEGIN "
     "INSERT INTO words(rowid, text) VALUES (new.id, new.text); "

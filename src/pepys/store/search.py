@@ -7,16 +7,18 @@ or as CJK of two. Whole words come first, by their weight; then the newest. No q
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pepys.limits import NS_PER_MS, SEARCH_HITS, SNIPPET_CHARS
+from pepys.limits import NS_PER_MS, SEARCH_CANDIDATES, SEARCH_HITS, SNIPPET_CHARS
 from pepys.store.database import Connection
 from pepys.store.documents import Document, parts_json
 from pepys.store.query import Term, bigrams, clean_text, marks, parse
 
 _BEFORE_CHARS = 50
+_COLUMNS = "session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +79,88 @@ class FtsIndex:
         self._connection = connection
 
     def index(self, session: str, started_wall_ns: int, documents: Iterable[Document]) -> None:
-        """Replace all documents of a session; the caller holds the transaction."""
-        self.forget(session)
-        self._connection.executemany(
-            "INSERT INTO documents (session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, d.app, d.text, bigrams(d.text),
-                 parts_json(d), d.shot)
-                for d in documents
-            ),
+        """Replace the documents of a session; the caller holds the transaction.
+
+        What is there already is left alone: an edit touches one document, and indexing text is what costs.
+        """
+        wanted = Counter(
+            (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, d.app, d.text, bigrams(d.text),
+             parts_json(d), d.shot)
+            for d in documents
         )  # fmt: skip
+        rows = self._connection.execute(
+            f"SELECT id, {_COLUMNS} FROM documents WHERE session = ?", (session,)
+        ).fetchall()
+        gone = []
+        for number, *row in rows:
+            if wanted[tuple(row)] > 0:
+                wanted[tuple(row)] -= 1
+            else:
+                gone.append((number,))
+        self._connection.executemany("DELETE FROM documents WHERE id = ?", gone)
+        self._connection.executemany(
+            f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", list(wanted.elements())
+        )
 
     def forget(self, session: str) -> None:
         """Drop all documents of a session."""
         self._connection.execute("DELETE FROM documents WHERE session = ?", (session,))
 
     def search(self, query: str, filters: Filters, limit: int) -> list[Hit]:
-        """The best hits: whole words first, then the newest."""
-        terms = parse(query)
-        conditions, values = [], []
-        for term in terms:
-            condition, matched = _condition(term)
-            conditions.append(condition)
-            values.extend(matched)
-        if not terms:
+        """The best hits: whole words first, by weight among the newest of them, then the newest others."""
+        terms, limit = parse(query), max(0, min(limit, SEARCH_HITS))
+        if not terms or not limit:
             return []
+        found = self._whole_words(terms, filters)[:limit]
+        if len(found) < limit:
+            known = set(found)
+            found += [number for number in self._parts(terms, filters) if number not in known]
+        return [_hit(row, terms) for row in self._rows(found[:limit])]
+
+    def _whole_words(self, terms: tuple[Term, ...], filters: Filters) -> list[int]:
+        """The documents in which every term is a word, the weightiest of the newest first."""
+        if not all(term.words for term in terms):
+            return []
+        scored = self._newest("words", " ".join(term.words for term in terms), filters, "bm25(words)")
+        return [number for number, _, _ in sorted(scored, key=lambda row: (row[2], -row[1]))]
+
+    def _parts(self, terms: tuple[Term, ...], filters: Filters) -> list[int]:
+        """The documents that hold every term in any way, the newest first."""
+        if all(term.grams for term in terms):
+            # The index of parts finds whole words too: one question, which can stop when it has enough.
+            found = self._newest("grams", " ".join(term.grams for term in terms), filters, "0")
+        else:
+            conditions = [_condition(term) for term in terms]
+            where = [sql for sql, _ in conditions]
+            matches = [match for _, matched in conditions for match in matched]
+            found = self._select("documents d", "d.id", where, matches, filters, "0")
+        return [number for number, _, _ in sorted(found, key=lambda row: -row[1])]
+
+    def _newest(self, index: str, match: str, filters: Filters, score: str) -> list[tuple[int, int, float]]:
+        """`(document, wall time, score)` of what one index matches; the last that were indexed, where it is too much."""
+        # A cross join keeps the index outermost: it is then read from its newest entry on, and no further than needed.
+        source = f"{index} CROSS JOIN documents d ON d.id = {index}.rowid"
+        return self._select(source, f"{index}.rowid", [f"{index} MATCH ?"], [match], filters, score)
+
+    def _select(
+        self, source: str, order: str, where: list[str], values: list[str], filters: Filters, score: str
+    ) -> list[tuple[int, int, float]]:
         more, narrowed = _narrowing(filters)
-        all_words = " ".join(term.words for term in terms) if all(term.words for term in terms) else ""
+        statement = (
+            f"SELECT d.id, d.wall_ns, {score} FROM {source} CROSS JOIN sessions s ON s.id = d.session"
+            f" WHERE {' AND '.join([*where, *more])} ORDER BY {order} DESC LIMIT ?"
+        )
+        bound = [*values, *narrowed, SEARCH_CANDIDATES]
+        rows: list[tuple[int, int, float]] = self._connection.execute(statement, bound).fetchall()
+        return rows
+
+    def _rows(self, found: list[int]) -> list[tuple[Any, ...]]:
+        """The whole documents, in the order given."""
         statement = (
             "SELECT d.session, s.name, d.kind, d.at_ns, d.end_ns, s.started_wall_ns, d.app, d.text, d.parts, d.shot"
-            " FROM documents d JOIN sessions s ON s.id = d.session"
-            + (" LEFT JOIN (SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ?) w ON w.rowid = d.id"
-               if all_words else "")
-            + f" WHERE {' AND '.join([*conditions, *more])} ORDER BY "
-            + ("w.score IS NULL, w.score, " if all_words else "")
-            + "d.wall_ns DESC, d.id LIMIT ?"
-        )  # fmt: skip
-        bound = [*([all_words] if all_words else []), *values, *narrowed, max(0, min(limit, SEARCH_HITS))]
-        return [_hit(row, terms) for row in self._connection.execute(statement, bound)]
+            " FROM documents d JOIN sessions s ON s.id = d.session WHERE d.id = ?"
+        )
+        return [row for number in found for row in self._connection.execute(statement, (number,))]
 
 
 def _condition(term: Term) -> tuple[str, list[str]]:

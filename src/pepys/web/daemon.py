@@ -38,17 +38,21 @@ class Daemon:
         bound: the address to bind.
         port: the port, 0 for any free one.
         announce: told the sign-in address once connections are accepted.
+        page: the path that the announced address leads to.
 
     Attributes:
         interrupted: whether Ctrl-C ended it.
         has_page: whether this installation has the built page.
     """
 
-    def __init__(self, home: Path, bound: str, port: int, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self, home: Path, bound: str, port: int, announce: Callable[[str], None], page: str = "/"
+    ) -> None:
         self._home = home
         self._bound = bound
         self._port = port
         self._announce = announce
+        self._page = page
         self._clock: Clock = SystemClock()
         self.interrupted = False
         self.has_page = Bundle(STATIC).built
@@ -87,7 +91,7 @@ class Daemon:
             asyncio.create_task(part) for part in (worker.run(), _enrich_ended(host, worker), _end_with(host, server))
         ]
         try:
-            self._announce(self.address())
+            self._announce(self.address(self._page))
             await server.serve(sockets=[listener])
             if not host.closing.is_set():
                 raise PepysError("the server ended by itself", "run it again with --debug")
