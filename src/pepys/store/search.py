@@ -137,7 +137,7 @@ class FtsIndex:
         return [number for number, _, _ in sorted(found, key=lambda row: -row[1])]
 
     def _newest(self, index: str, match: str, filters: Filters, score: str) -> list[tuple[int, int, float]]:
-        """`(document, wall time, score)` of what one index matches; the last that were indexed, where it is too much."""
+        """`(document, wall time, score)` of what an index matches; of too many, the last that were indexed."""
         # A cross join keeps the index outermost: it is then read from its newest entry on, and no further than needed.
         source = f"{index} CROSS JOIN documents d ON d.id = {index}.rowid"
         return self._select(source, f"{index}.rowid", [f"{index} MATCH ?"], [match], filters, score)
