@@ -28,6 +28,7 @@ TYPED = (
     "3. Ship the first release on Friday",
 )
 _TERMINAL_FONT = "DejaVu Sans Mono:size=16:antialias=true"
+_GROUND = 0x3E4C59
 _MOVE_EVERY_NS = 200 * NS_PER_MS
 _SAY_AGAIN_NS = 1 * NS_PER_S
 
@@ -72,10 +73,11 @@ class Activity:
             DeviceMissing: a program is not installed or the display is gone.
         """
         if self._lines:
-            self._open_terminal("notes", "95x24+60+80", _typing(self._lines))
-            self._open_terminal("clock", "34x4+1300+700", "while :; do printf '\\r%s ' \"$(date +%T)\"; sleep 1; done")
             # Connected here, not in the thread: it passes through the process's environment.
             desktop = Desktop(self._env)
+            desktop.paint(_GROUND)
+            self._open_terminal("notes", "95x24+60+80", _typing(self._lines))
+            self._open_terminal("clock", "34x4+1300+700", "while :; do printf '\\r%s ' \"$(date +%T)\"; sleep 1; done")
             self._mover = threading.Thread(target=self._move, args=[desktop], name="demo-mover", daemon=True)
             self._mover.start()
         if self._spoken:

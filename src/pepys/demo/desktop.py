@@ -68,6 +68,12 @@ class Desktop:
         self._connection.core.ConfigureWindow(window, mask, [x, y])
         self._connection.flush()
 
+    def paint(self, colour: int) -> None:
+        """Give the display a ground of one colour (0xRRGGBB)."""
+        self._connection.core.ChangeWindowAttributes(self._root, xcffib.xproto.CW.BackPixel, [colour])
+        self._connection.core.ClearArea(False, self._root, 0, 0, 0, 0)
+        self._connection.flush()
+
     def close(self) -> None:
         """End the connection."""
         self._connection.disconnect()

@@ -45,9 +45,7 @@ class Daemon:
         has_page: whether this installation has the built page.
     """
 
-    def __init__(
-        self, home: Path, bound: str, port: int, announce: Callable[[str], None], page: str = "/"
-    ) -> None:
+    def __init__(self, home: Path, bound: str, port: int, announce: Callable[[str], None], page: str = "/") -> None:
         self._home = home
         self._bound = bound
         self._port = port
