@@ -55,8 +55,6 @@ def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption
 
     out = Output(as_json)
     store = open_store(home, create=False)
-    for notice in store.notices:
-        out.warn(notice)
     recover_all(store)
     with out.progress("rebuilding the catalog") as update:
         count = make(store, update)

@@ -5,6 +5,7 @@ Owns where things lie in a home. Opening makes a home when asked to; reading nee
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from pepys.store.blobs import BlobStore
 from pepys.store.files import make_folder
 from pepys.store.heads import Heads
 from pepys.store.keys import StoreKeys, open_keys
+
+_LOG = logging.getLogger(__name__)
 
 
 class Store:
@@ -91,4 +94,7 @@ def open_store(home: Path, *, create: bool = True, clock: Clock | None = None, c
     if create:
         make_folder(home)
     keys = open_keys(home, config_dir or default_config_dir(), create=create)
+    for notice in keys.notices:
+        # Reaches stderr wherever no log is set up: whoever opens the store hears of it, once.
+        _LOG.warning("pepys: %s", notice)
     return Store(home, keys, clock or SystemClock())
