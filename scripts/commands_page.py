@@ -50,12 +50,12 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Ending.** Ctrl-C, SIGTERM and SIGHUP end a foreground recording in order, exit 130; `--seconds` and `pepys stop` end
   it with 0. A second Ctrl-C returns at once and the recorder, a process of its own, saves by itself. Before the
   recording began nothing is left. `pepys serve` completes a recording under way before it ends.
-- **Sources.** A default source that is not there is named and left out. One named by a flag is required (exit 4), unless
-  `--allow-partial`; `--audio` counts as naming its sources, the config file does not.
-- **Exit 9** of `record`: a track had failed at the end, all sources went away, or the recorder died. Exit 5: it ended at
-  the disk reserve. Both are stronger than 130; what was recorded is saved.
-- **Hosts.** `record` beside a daemon or another recording is exit 8 and names `pepys start`. `start` and `resume ID` need
-  the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` without a
+- **Sources.** A default source that is not there is named and left out. One named by a flag is required (exit 4),
+  unless `--allow-partial`; `--audio` counts as naming its sources, the config file does not.
+- **Exit 9** of `record`: a track had failed at the end, all sources went away, or the recorder died. Exit 5: it ended
+  at the disk reserve. Both are stronger than 130; what was recorded is saved.
+- **Hosts.** `record` beside a daemon or another recording is exit 8 and names `pepys start`. `start` and `resume ID`
+  need the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` without a
   host says `idle`. When a host was killed its recorder goes on and answers `status`, `pause`, `resume`, `stop`, `note`
   and `mark` itself, until the next host takes it over.
 - **Names.** Without a name a session is called after its day and time.
