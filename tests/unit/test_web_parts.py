@@ -84,8 +84,9 @@ async def test_no_worker_runs_without_jobs(store: Store) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_job_that_came_as_the_worker_ended_is_not_forgotten(store: Store) -> None:
-    spawner = Spawner()
+async def test_a_job_that_came_as_the_worker_ended_is_not_forgotten(store: Store, tmp_path: Path) -> None:
+    enqueued = tmp_path / "enqueued"
+    spawner = Spawner(f"import os\nwhile not os.path.exists({str(enqueued)!r}): pass")
     worker = Worker(store, spawner)
     queue = WorkQueue(store)
     session = two_spans(store).session
@@ -93,6 +94,7 @@ async def test_a_job_that_came_as_the_worker_ended_is_not_forgotten(store: Store
         worker.wake()
         await _until(lambda: spawner.children)
         job = await asyncio.to_thread(queue.enqueue, session, ["summary"])
+        enqueued.touch()
         await _until(lambda: len(spawner.children) >= 2)
         await asyncio.to_thread(queue.cancel, job.id)
 
