@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pepys.enrich.adapters.whisper import _spoken
 from pepys.enrich.plan import transcript_units
 from pepys.enrich.stages import transcript
 from pepys.enrich.stages.transcript import SAMPLE_RATE, Spoken, SpokenWord, TranscriptStage
@@ -120,3 +122,15 @@ def test_a_hole_in_the_sound_is_silence_in_its_place(source: Sound, monkeypatch:
     items = [TranscriptStage(Ear()).run(unit, source)[0]["start_ms"] for unit in units[:1]]
     assert items == [(PAUSE_S + 120) * 1000]
     assert transcript.SILENT_PEAK < 1000
+
+
+def test_the_rest_of_a_word_joins_it() -> None:
+    parts = [
+        SimpleNamespace(word=text, start=n, end=n + 1) for n, text in enumerate([" two", " 200", ",000", " rows."])
+    ]
+    heard = _spoken(SimpleNamespace(text=" two 200,000 rows.", start=0, end=4, words=parts))
+    assert [(word.text, word.start_s, word.end_s) for word in heard.words] == [
+        ("two", 0.0, 1.0),
+        ("200,000", 1.0, 3.0),
+        ("rows.", 3.0, 4.0),
+    ]

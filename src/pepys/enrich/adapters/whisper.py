@@ -108,9 +108,12 @@ class Whisper:
 
 
 def _spoken(segment: Any) -> Spoken:
-    words = tuple(
-        SpokenWord(word.word.strip(), float(word.start), float(word.end))
-        for word in segment.words or ()
-        if word.word.strip()
-    )
-    return Spoken(segment.text.strip(), float(segment.start), float(segment.end), words)
+    words: list[SpokenWord] = []
+    for word in segment.words or ():
+        text, start, end = word.word.strip(), float(word.start), float(word.end)
+        # A word begins with a space; what does not (",000" behind "200") is the rest of the one before.
+        if words and text and not word.word[0].isspace():
+            words[-1] = SpokenWord(words[-1].text + text, words[-1].start_s, end)
+        elif text:
+            words.append(SpokenWord(text, start, end))
+    return Spoken(segment.text.strip(), float(segment.start), float(segment.end), tuple(words))
