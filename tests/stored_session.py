@@ -149,6 +149,19 @@ def complete_session(store: Store, name: str = "Test session", **more: object) -
     return recording.end()
 
 
+def damage_heads(store: Store, session: str) -> None:
+    """Damage every head of a session, the copies too."""
+    for path in (store.path / "heads" / session).iterdir():
+        path.write_bytes(b"damaged")
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
 def screen_text(shot: str, *lines: str) -> tuple[ArtifactRef, dict[str, object]]:
     """The artifact of the text on a shot, each line in a box of its own."""
     boxes = [{"text": line, "x": 0.1, "y": 0.1 * n, "w": 0.5, "h": 0.05} for n, line in enumerate(lines)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pepys.store.catalog import Catalog
+from pepys.store.edits import apply_edit
 from pepys.store.reader import load, session_ids
 from pepys.store.recover import recover_all
 from pepys.store.store import Store, open_store
@@ -51,6 +52,14 @@ def test_the_completed_session(store: Store) -> None:
     assert store.blobs.read(segment.blob) == content("video", 0, 0, 300) + content("video", 0, 1, 200)
     assert store.blobs.read(track.inits[0].blob) == b"init of every span"
     assert store.blobs.read(view.shots[0].blob) == b"a shot of format 1"
+
+
+def test_the_page_s_reader_reads_heads_that_have_copies(store: Store, folder: Path) -> None:
+    session = session_ids(store)[0]
+    apply_edit(store, session, ("tag", {"value": "later"}))
+    assert len(list((store.path / "heads" / session).iterdir())) == 2
+    (key,) = (folder / "config").rglob("master.key")
+    assert Home(folder / "home", key).head(session)["manifest"] == store.heads.read(session).manifest
 
 
 def test_the_one_left_recording(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from pepys.cli import main
 from pepys.clock import FakeClock
 from pepys.errors import Damaged, NotFound, PepysError, StorageProblem, Usage
 from pepys.model.artifacts import ScreenText, Summary, TextLine, Utterance, Word, to_json
@@ -25,6 +27,7 @@ from pepys.store.handover import start_child
 from pepys.store.reader import load
 from pepys.store.store import Store, open_store
 from tests.made_session import RATE, Made, make_session
+from tests.stored_session import flip
 
 LONG = (
     "We agreed to hire a second welder for the harbor project in spring because"
@@ -231,18 +234,47 @@ def test_a_full_disk_is_told_as_such_by_the_media_child_and_by_the_words(
     assert not list(short_folder.glob("*x.json*"))
 
 
-def test_a_damaged_blob_is_named_and_leaves_no_file(store: Store, session: Session, short_folder: Path) -> None:
-    film = session.track("video")
-    assert film is not None
-    blob = film.segments[1].blob
-    (path,) = (path for path in (store.path / "blobs").rglob("*") if path.name.endswith(blob.removeprefix("b3-")[-60:]))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.chmod(0o600)
-    path.write_bytes(data)
-    with pytest.raises(Damaged):
-        export(store, session, short_folder / "x.mp4")
-    assert not list(short_folder.glob("*x.mp4*"))
+def damage(store: Store, blob: str) -> None:
+    """Flip a bit in the middle of a blob."""
+    path = store.path / "blobs" / blob[3:5] / blob[5:7] / blob
+    flip(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("track", ["video", "audio.mic"])
+def test_a_damaged_segment_costs_itself_alone(
+    store: Store, session: Session, short_folder: Path, track: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = session.track(track)
+    assert found is not None and len(found.segments) > 1
+    lost = found.segments[0]
+    damage(store, lost.blob)
+    target = short_folder / ("x.mp4" if track == "video" else "x.wav")
+    made = export(store, session, target)
+    (missing,) = made.missing
+    assert (missing.track, missing.start_ms) == (track, lost.at_ns // 1_000_000)
+    with av.open(str(target)) as file:
+        # What is lost leaves a hole: the rest keeps its place on the film's time.
+        assert file.duration is not None and abs((file.duration + (file.start_time or 0)) / 1e6 - 12.0) < 0.1
+    assert main(["export", session.id, "--to", str(target)]) == 9
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and f"{track} 0:00 to 0:" in told[0]
+    assert main(["export", session.id, "--to", str(target), "--json"]) == 9
+    assert json.loads(capsys.readouterr().out)["missing"][0]["track"] == track
+
+
+@pytest.mark.parametrize("what", ["segments", "inits"])
+def test_where_nothing_is_whole_nothing_is_written(
+    store: Store, session: Session, short_folder: Path, what: str
+) -> None:
+    for track in session.tracks:
+        for part in track.segments if what == "segments" else track.inits:
+            with contextlib.suppress(FileNotFoundError):
+                path = store.path / "blobs" / part.blob[3:5] / part.blob[5:7] / part.blob
+                path.unlink()
+    for name in ("x.mp4", "x.wav"):
+        with pytest.raises(Damaged, match="nothing of it"):
+            export(store, session, short_folder / name)
+    assert not list(short_folder.glob("*x.*"))
 
 
 def test_ctrl_c_ends_the_child_and_leaves_no_file(

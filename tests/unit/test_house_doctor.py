@@ -69,6 +69,13 @@ def test_a_key_that_is_not_this_homes_is_told(home: Path) -> None:
     assert finding.remedy
 
 
+def test_a_key_that_others_can_read_is_told(home: Path) -> None:
+    open_keys(home, config_dir(), create=True)
+    master_key_path(config_dir()).chmod(0o640)
+    _, rights = home_checks.key(home)
+    assert rights.state is State.LESS and "chmod 600" in rights.remedy
+
+
 def test_a_home_that_is_a_file_and_a_full_disk_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, state in ((limits.DISK_RESERVE_BYTES, State.MISSING), (2 * limits.DISK_RESERVE_BYTES, State.LESS)):
         usage = SimpleNamespace(free=free)

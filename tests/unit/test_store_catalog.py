@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,17 @@ from pepys.store.remove import remove
 from pepys.store.row import Row
 from pepys.store.search import Hit
 from pepys.store.store import Store
-from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, make_store, screen_text, transcript
+from pepys.store.work import WorkQueue
+from tests.stored_session import (
+    SECOND,
+    WALL_NS,
+    Recording,
+    complete_session,
+    damage_heads,
+    make_store,
+    screen_text,
+    transcript,
+)
 
 
 @pytest.fixture
@@ -103,6 +114,9 @@ def test_a_recording_is_listed_as_it_grows_and_dies(store: Store) -> None:
         recording.note("heard the aardvark")
         assert catalog.refresh() == [recording.session]
         assert [hit.kind for hit in catalog.search("aardvark")] == ["note"]
+        add_artifacts(store, recording.session, [transcript("zanzibar")])
+        assert catalog.refresh() == [recording.session]
+        assert catalog.get(recording.session).enrichment_state == "pending"
         recording.die()
         assert catalog.refresh() == [recording.session]
         assert catalog.get(recording.session).state == "interrupted"
@@ -144,9 +158,9 @@ def test_it_can_always_be_made_again(store: Store, three: list[str], how: str) -
         connection.execute("DELETE FROM documents")
         connection.execute("UPDATE sessions SET name = 'wrong'")
         connection.close()
-        assert rebuild(store) == 3
+        assert rebuild(store).sessions == 3
     elif how == "rebuild":
-        assert rebuild(store) == 3
+        assert rebuild(store).sessions == 3
     with fresh(store) as catalog:
         assert everything(catalog) == before
 
@@ -156,6 +170,44 @@ def test_rebuild_beside_an_open_catalog(store: Store, three: list[str]) -> None:
         before = everything(catalog)
         rebuild(store)
         assert everything(catalog) == before
+
+
+@pytest.mark.parametrize("first", [2, 3, 4])
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_catalog_damaged_inside_is_made_anew_without_a_word(
+    store: Store, three: list[str], first: int, writable: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with fresh(store) as catalog:
+        before = everything(catalog)
+    path = store.database_path("catalog")
+    data = bytearray(path.read_bytes())
+    for page in range(first, len(data) // 4096, 2):
+        data[page * 4096 + 100] ^= 1
+    store.__dict__["writable"] = writable
+    questions: list[Callable[[Catalog], object]] = [
+        everything, Catalog.refresh, Catalog.count, lambda catalog: catalog.get(three[0]),
+        lambda catalog: catalog.resolve(three[0]), lambda catalog: catalog.search("a*"),
+    ]  # fmt: skip
+    for ask in questions:
+        path.write_bytes(data)
+        with Catalog(store) as catalog:
+            ask(catalog)
+            catalog.refresh()
+            assert everything(catalog) == before
+        assert (path.read_bytes() == bytes(data)) is not writable
+    assert capfd.readouterr() == ("", "")
+
+
+def test_databases_are_for_this_user_alone(store: Store, three: list[str]) -> None:
+    before = os.umask(0o002)
+    try:
+        with fresh(store):
+            WorkQueue(store).list()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in store.path.rglob("*") if path.is_file()}
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {"catalog.db", "catalog.db-wal", "work.db"}
+    assert set(modes.values()) == {0o600}
 
 
 def test_the_database_is_unreadable_without_the_key(store: Store, three: list[str]) -> None:
@@ -194,9 +246,10 @@ def test_a_stale_or_missing_catalog_of_such_a_home_is_made_in_memory(store: Stor
 def test_a_damaged_session_is_listed_with_what_is_known(store: Store, three: list[str]) -> None:
     blob = store.heads.manifest(three[0])[1].chunks[0].blob
     (store.path / "blobs" / blob[3:5] / blob[5:7] / blob).unlink()
-    (store.path / "heads" / three[1] / store.keys.device_id).write_bytes(b"damaged")
+    damage_heads(store, three[1])
     with fresh(store) as catalog:
         rows = {row.id: row for row in catalog.list()}
+    assert sorted(rebuild(store).unread) == three[:2]
     assert rows[three[0]].name == "Alpha planning"
     assert rows[three[1]].started_wall_ns == WALL_NS + 100 * SECOND
     assert rows[three[2]].name == "Gamma"

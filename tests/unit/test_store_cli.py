@@ -13,7 +13,7 @@ from pepys.clock import rfc3339
 from pepys.store.edits import add_artifacts
 from pepys.store.reader import load
 from pepys.store.store import Store, open_store
-from tests.stored_session import SECOND, WALL_NS, complete_session, screen_text, transcript
+from tests.stored_session import SECOND, WALL_NS, complete_session, damage_heads, flip, screen_text, transcript
 
 
 @pytest.fixture
@@ -112,7 +112,28 @@ def test_rebuild_brings_everything_back(store: Store, session: str, capsys: pyte
     ran = Ran(capsys, "rebuild")
     assert ran.code == 0 and "1 session" in ran.out
     assert (Ran(capsys, "list", "--json").out, Ran(capsys, "search", "budget", "--json").out) == before
-    assert Ran(capsys, "rebuild", "--json").document == {"sessions": 1}
+    assert Ran(capsys, "rebuild", "--json").document == {"sessions": 1, "restored": [], "problems": []}
+
+
+def test_rebuild_restores_a_head_and_names_what_is_lost(
+    store: Store, session: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = store.path / "heads" / session / store.keys.device_id
+    flip(head, 30)
+    ran = Ran(capsys, "rebuild")
+    assert ran.code == 0 and str(head) in ran.err and "restored" in ran.err
+    assert Ran(capsys, "verify").code == 0
+    assert [row["name"] for row in Ran(capsys, "list", "--json").document] == ["Budget talk"]
+    damage_heads(store, session)
+    ran = Ran(capsys, "rebuild")
+    assert ran.code == 9 and session in ran.err and "damaged" in ran.err
+    ran = Ran(capsys, "rebuild", "--json")
+    assert ran.code == 9 and [problem["session"] for problem in ran.document["problems"]] == [session]
+
+
+def test_one_of_a_thing_is_no_plural(session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "1 session" in (told := Ran(capsys, "verify").out) and "1 sessions" not in told
+    assert "deleting 1 session needs" in Ran(capsys, "rm", session).err
 
 
 def test_key_token(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,15 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.model.ids import new_session_id
 from pepys.model.manifest import ChunkRef
 from pepys.store.edits import add_artifacts, apply_edit
+from pepys.store.files import replace_file
 from pepys.store.reader import load, load_artifact, manifest
 from pepys.store.remove import remove
 from pepys.store.store import Store
 from pepys.store.verify import verify
-from tests.stored_session import Recording, complete_session, make_store, reopen, screen_text, transcript
+from tests.stored_session import (
+    Recording,
+    complete_session,
+    damage_heads,
+    flip,
+    make_store,
+    reopen,
+    screen_text,
+    transcript,
+)
 
 
 @pytest.fixture
@@ -125,17 +135,51 @@ def test_of_two_devices_the_furthest_head_counts(store: Store) -> None:
 
 def test_a_damaged_head_is_told(store: Store) -> None:
     session = complete_session(store)
-    path = store.path / "heads" / session / store.keys.device_id
-    path.write_bytes(path.read_bytes()[:-1])
+    damage_heads(store, session)
     with pytest.raises(Damaged, match=session):
         load(store, session)
     assert [(damage.session, damage.what) for damage in verify(store).damages] == [(session, "head")]
 
 
+def test_one_flipped_byte_loses_no_head(store: Store) -> None:
+    session = complete_session(store, "Kept")
+    apply_edit(store, session, ("tag", {"value": "one"}))
+    path = store.path / "heads" / session / store.keys.device_id
+    copy = path.with_name(f"{path.name}.copy")
+    for damaged in (path, copy):
+        whole, before = damaged.read_bytes(), load(store, session)
+        flip(damaged, 40)
+        assert load(store, session) == before
+        assert [(damage.session, damage.what) for damage in verify(store).damages] == [(session, "head")]
+        assert str(damaged) in verify(store, session).damages[0].problem
+        apply_edit(store, session, ("tag", {"value": damaged.name}))
+        assert verify(store).damages == ()
+        assert path.read_bytes() == copy.read_bytes() != whole
+    path.unlink()
+    assert load(store, session).name == "Kept"
+    assert store.heads.mend(session) == []
+    assert path.read_bytes() == copy.read_bytes()
+
+
+def test_a_copy_that_cannot_follow_its_head_goes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = complete_session(store)
+
+    def full(path: Path, data: bytes, point: str) -> None:
+        if point == "head.copy":
+            raise StorageProblem("the disk is full")
+        replace_file(path, data, point)
+
+    monkeypatch.setattr("pepys.store.heads.replace_file", full)
+    apply_edit(store, session, ("tag", {"value": "moved"}))
+    assert load(store, session).tags == ("moved",)
+    assert [path.name for path in (store.path / "heads" / session).iterdir()] == [store.keys.device_id]
+
+
 def test_a_head_of_another_session_does_not_open(store: Store) -> None:
     first, second = complete_session(store), complete_session(store)
     data = (store.path / "heads" / first / store.keys.device_id).read_bytes()
-    (store.path / "heads" / second / store.keys.device_id).write_bytes(data)
+    for path in (store.path / "heads" / second).iterdir():
+        path.write_bytes(data)
     with pytest.raises(Damaged):
         load(store, second)
 

@@ -15,7 +15,7 @@ from pepys.store.recover import finish, recover, recover_all
 from pepys.store.store import Store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, content, make_store
+from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, content, damage_heads, make_store
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_one_damaged_session_keeps_no_other_from_recovery(store: Store) -> None:
     hurt.note("in the journal")
     for recording in (broken, hurt, other):
         recording.die()
-    (store.path / "heads" / broken.session / store.keys.device_id).write_bytes(b"damaged")
+    damage_heads(store, broken.session)
     store.blobs.delete(manifest(store, hurt.session).chunks[0].blob)
     assert sorted(recover_all(store)) == sorted([hurt.session, other.session])
     assert manifest(store, hurt.session).state == "interrupted"
@@ -202,6 +202,24 @@ def test_a_lost_journal_leaves_what_the_chunks_hold(store: Store) -> None:
     store.journal_path(session).unlink()
     assert recover_all(store) == [session]
     assert load(store, session).state == "interrupted"
+
+
+def test_no_note_on_a_sealed_file_outlives_its_session(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = Recording.begin(store)
+    recording.open_segment()
+    recording.fragment()
+    with monkeypatch.context() as patched:
+        patched.setattr(recording.writer, "sync", lambda: None)
+        recording.seal_segment()
+    assert store.blobs.noted()
+    session = recording.end()
+    assert store.blobs.noted() == []
+    live = Recording.begin(store)
+    for stale in (f"{session}-video-0", f"{live.session}-video-0"):
+        (store.path / "blobs" / "open" / f"{stale}.sealed").write_text("b3-" + "0" * 64)
+    recover_all(store)
+    assert store.blobs.noted() == [f"{live.session}-video-0"]
+    live.end()
 
 
 def test_chunks_are_sealed_when_they_are_due(store: Store) -> None:

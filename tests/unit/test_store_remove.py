@@ -13,7 +13,7 @@ from pepys.store.recover import recover_all
 from pepys.store.remove import remove, unfinished_removals
 from pepys.store.store import Store
 from pepys.store.verify import verify
-from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, make_store, screen_text
+from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, damage_heads, make_store, screen_text
 
 
 @pytest.fixture
@@ -90,8 +90,7 @@ def test_what_a_recorder_may_just_have_met_again_waits(store: Store) -> None:
 def test_a_damaged_neighbour_keeps_every_blob_until_it_is_gone(store: Store) -> None:
     one, two = complete_session(store), complete_session(store, wall_ns=WALL_NS + SECOND)
     view = load(store, two)
-    path = store.path / "heads" / two / store.keys.device_id
-    path.write_bytes(b"damaged")
+    damage_heads(store, two)
     with pytest.raises(Partial):
         remove(store, one)
     assert load(store, one).state == "deleted"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pepys.errors import NotFound
+from pepys.errors import Damaged, NotFound
 from pepys.store.database import open_database
 from pepys.store.ledger import Ledger
 from pepys.store.store import Store
+from pepys.store.verify import verify
 from pepys.store.work import Claimer, WorkQueue, process_start
 from tests.stored_session import make_store, reopen
 
@@ -119,6 +120,45 @@ def test_a_pid_used_again_or_before_a_reboot_is_another_process(queue: WorkQueue
     job = queue.enqueue("s", ["a"])
     queue.claim(claimer)
     assert queue.reclaim() == [job.id]
+
+
+@pytest.mark.parametrize("where", ["everywhere", "inside"])
+def test_a_damaged_database_of_jobs_is_made_anew(
+    store: Store, queue: WorkQueue, where: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = store.database_path("work")
+    steps = [
+        lambda: queue.list() == [],
+        lambda: queue.claim(ME) is None,
+        lambda: not queue.progress("none", {}),
+        lambda: not queue.cancel("none"),
+        lambda: queue.enqueue("s", ["b"]).state == "queued",
+    ]
+    for step in steps:
+        queue.enqueue("s", ["a"])
+        data = bytearray(path.read_bytes())
+        if where == "everywhere":
+            data[:] = os.urandom(len(data))
+        else:
+            for at in range(4096, len(data), 4096):
+                data[at + 100] ^= 1
+        for beside in store.path.glob("work.db*"):
+            beside.unlink()
+        path.write_bytes(data)
+        assert step()
+    assert [job.stages for job in queue.list()] == [("b",)]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_ledger_is_told_and_stays(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    open_database(store, "ledger").close()
+    path = store.database_path("ledger")
+    path.write_bytes(b"damaged " * 2000)
+    with pytest.raises(Damaged, match=str(path)):
+        Ledger(store).total_nanos("s")
+    assert [damage.what for damage in verify(store).damages] == ["ledger"]
+    assert path.read_bytes() == b"damaged " * 2000
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_ledger_reads_as_zero_and_then_as_its_sum(store: Store) -> None:

@@ -16,14 +16,15 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    session: Annotated[str, typer.Argument(help="Id, unique prefix, or `last`.", show_default=False)],
+    session: Annotated[str, typer.Argument(metavar="ID", help="Id, unique prefix, or `last`.", show_default=False)],
     *,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The file; replaced when it exists.")],
     format: Annotated[
-        str | None, typer.Option("--format", help="mp4, wav, srt, vtt, txt, md or json; else by the suffix.")
+        str | None,
+        typer.Option("--format", metavar="F", help="mp4, wav, srt, vtt, txt, md or json; else by the suffix."),
     ] = None,
     track: Annotated[
-        str | None, typer.Option("--track", help="For wav: mic or system alone, instead of the mix.")
+        str | None, typer.Option("--track", metavar="TRACK", help="For wav: mic or system alone, instead of the mix.")
     ] = None,
     home: HomeOption,
     as_json: JsonOption = False,
@@ -32,9 +33,14 @@ def export(
     """Write a session to a file: film, sound, subtitles, text or data.
 
     The film (mp4) is the recorded stream, moved and not coded again; pauses are closed in it, and subtitles (srt, vtt)
-    run on its time. An existing file is replaced once the new one is whole.
+    run on its time. An existing file is replaced once the new one is whole. Film and sound that are damaged in part are
+    written without that part, which is named, and the exit code is 9.
     """
+    from dataclasses import asdict
+
     from pepys.cli.output import Output
+    from pepys.cli.say import clock_text
+    from pepys.errors import Partial
     from pepys.move.export import export as write
     from pepys.sessions.queries import open_library, resolve
     from pepys.store.reader import load
@@ -46,7 +52,11 @@ def export(
         made = write(library.store, found, to, format=format, track=track, progress=lambda share: update(share, None))
     out.document(
         {"session": found.id, "path": str(made.path), "format": made.format, "bytes": made.bytes,
-         "duration_ms": made.duration_ms}
+         "duration_ms": made.duration_ms, "missing": [asdict(lost) for lost in made.missing]}
     )  # fmt: skip
     if not as_json:
         out.text(f"{made.path}: {made.bytes:,} bytes of {made.format}")
+    if made.missing:
+        stretches = [f"{lost.track} {clock_text(lost.start_ms)} to {clock_text(lost.end_ms)}" for lost in made.missing]
+        out.warn(f"pepys: damaged and left out: {', '.join(stretches)}; pepys verify tells more")
+        raise typer.Exit(Partial.exit_code)

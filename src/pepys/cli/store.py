@@ -8,7 +8,8 @@ import typer
 
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
-from pepys.errors import Damaged
+from pepys.cli.say import counted
+from pepys.errors import Damaged, Partial
 
 if TYPE_CHECKING:
     from pepys.store.verify import Damage, Report
@@ -48,7 +49,10 @@ def verify(
 
 
 def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Make the catalog and the search index anew from what is stored."""
+    """Make the catalog and the search index anew from what is stored; exit 9 where a part cannot be read.
+
+    A damaged head of a session is restored from its copy.
+    """
     from pepys.store.rebuild import rebuild as make
     from pepys.store.recover import recover_all
     from pepys.store.store import open_store
@@ -57,10 +61,18 @@ def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption
     store = open_store(home, create=False)
     recover_all(store)
     with out.progress("rebuilding the catalog") as update:
-        count = make(store, update)
-    out.document({"sessions": count})
+        made = make(store, update)
+    problems = [{"session": session, "problem": problem} for session, problem in made.unread.items()]
+    out.document({"sessions": made.sessions, "restored": [str(path) for path in made.restored], "problems": problems})
+    for path in made.restored:
+        out.warn(f"pepys: {path} was damaged and is restored from its copy")
     if not as_json:
-        out.text(f"the catalog holds {count} {'session' if count == 1 else 'sessions'} again")
+        out.text(f"the catalog holds {counted(made.sessions, 'session')} again")
+    for session, problem in made.unread.items():
+        out.warn(f"pepys: not all of session {session} could be read: {problem}")
+    if problems:
+        out.warn("pepys: pepys verify tells all that is damaged; restore the home from a backup")
+        raise typer.Exit(Partial.exit_code)
 
 
 def token(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
@@ -92,9 +104,11 @@ def _document(report: Report) -> dict[str, Any]:
 
 
 def _tell(out: Output, report: Report) -> None:
-    told = f"{report.blobs} blobs, {report.bytes:,} bytes, {report.sessions} sessions"
+    sizes = counted(report.blobs, "blob"), f"{report.bytes:,} bytes", counted(report.sessions, "session")
+    told = ", ".join(sizes)
     if report.unreferenced:
-        told += f"; {report.unreferenced} blobs ({report.unreferenced_bytes:,} bytes) belong to nothing"
+        belong = "belongs" if report.unreferenced == 1 else "belong"
+        told += f"; {counted(report.unreferenced, 'blob')} ({report.unreferenced_bytes:,} bytes) {belong} to nothing"
     if not report.damages:
         out.text(f"all whole: {told}")
         return

@@ -58,6 +58,13 @@ def key(home: Path) -> Iterator[Finding]:
             yield less("key", f"not whole: {', '.join(map(str, damaged))}", "it is restored when a recording begins")
         else:
             yield ok("key", f"{where} opens the home")
+        yield from _key_rights(where)
+
+
+def _key_rights(where: Path) -> Iterator[Finding]:
+    """Whether others on this machine can read the master key, and with it every home of this user."""
+    if os.name == "posix" and where.is_file() and where.stat().st_mode & 0o077:
+        yield less("key rights", f"{where} can be read by others", f"make it yours alone: chmod 600 {where}")
 
 
 def sockets(home: Path) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The one-shot media child: moves a session's stored packets into one file. Here, and not in the command, is PyAV.
 
-Answers in lines of JSON on stdout: `{"share"}` while it works, then `{"done": true}` or `{"error"}`.
+Answers in lines of JSON on stdout: `{"share"}` while it works, then `{"done": true, "missing": [...]}` or `{"error"}`.
+A segment that does not open is left out and told in `missing`: the rest of the session is worth having.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pepys.errors import Damaged, NotFound, PepysError, StorageProblem
+from pepys.limits import NS_PER_MS
 from pepys.media.remux import Span, write_mp4, write_wav
 from pepys.model.session import Segment, Session, Track
 from pepys.store import reader
@@ -40,18 +42,72 @@ class _Meter:
             self._say({"share": step / STEPS})
 
 
+class _Source:
+    """What the file is made of, and what of it is lost."""
+
+    def __init__(self, store: Store, session: Session, meter: _Meter) -> None:
+        self._store, self._session, self._meter = store, session, meter
+        self.missing: dict[tuple[str, int], dict[str, Any]] = {}
+        self.segments = 0
+
+    def spans(self, track: Track) -> Iterator[Span]:
+        """The track's spans in order, each segment read when it is asked for."""
+        for init in track.inits:
+            segments = [segment for segment in track.segments if segment.span == init.span]
+            if not segments:
+                continue
+            try:
+                header = self._store.blobs.read(init.blob)
+            except (Damaged, NotFound) as error:
+                # Nothing of the span can be read without it.
+                for segment in segments:
+                    self._lost(track, segment, error)
+                continue
+            yield Span(header, self._fragments(track, segments))
+
+    def _fragments(self, track: Track, segments: list[Segment]) -> Iterator[bytes]:
+        for segment in segments:
+            try:
+                data = _segment(self._store, self._session, track, segment)
+            except (Damaged, NotFound) as error:
+                self._lost(track, segment, error)
+            else:
+                self.segments += 1
+                yield data
+            self._meter.add(segment.bytes)
+
+    def _lost(self, track: Track, segment: Segment, error: PepysError) -> None:
+        self.missing[track.track, segment.n] = {
+            "track": track.track, "start_ms": segment.at_ns // NS_PER_MS,
+            "end_ms": (segment.at_ns + segment.duration_ns) // NS_PER_MS, "problem": error.message,
+        }  # fmt: skip
+
+    def check(self) -> None:
+        """See that anything was there.
+
+        Raises:
+            Damaged: nothing was.
+        """
+        if self.missing and not self.segments:
+            problem = next(iter(self.missing.values()))["problem"]
+            raise Damaged(f"nothing of it can be read: {problem}", "pepys verify tells what is lost")
+
+
 def main(arguments: list[str]) -> int:
     """Do the one order; the exit status is the error's."""
     try:
         store, order = receive(arguments)
         session = reader.load(store, order["session"])
         tracks = [track for track in session.tracks if track.track in order["tracks"]]
-        meter = _Meter(sum(track.bytes for track in tracks), _say)
+        source = _Source(store, session, _Meter(sum(track.bytes for track in tracks), _say))
         with Path(order["to"]).open("wb") as target:
             if order["format"] == "mp4":
-                write_mp4(list(_spans(store, session, tracks[0], meter)), target)
+                spans = list(source.spans(tracks[0]))
+                if spans:
+                    write_mp4(spans, target)
             else:
-                write_wav([_spans(store, session, track, meter) for track in tracks], target)
+                write_wav([source.spans(track) for track in tracks], target)
+            source.check()
             target.flush()
             os.fsync(target.fileno())
     except PepysError as error:
@@ -63,23 +119,8 @@ def main(arguments: list[str]) -> int:
         problem = StorageProblem(told, "free some space, or choose another folder" if full else "choose another folder")
         _say({"error": problem.to_json()})
         return problem.exit_code
-    _say({"done": True})
+    _say({"done": True, "missing": sorted(source.missing.values(), key=lambda lost: (lost["start_ms"], lost["track"]))})
     return 0
-
-
-def _spans(store: Store, session: Session, track: Track, meter: _Meter) -> Iterator[Span]:
-    """The track's spans in order, each segment read when it is asked for."""
-    for init in track.inits:
-        segments = [segment for segment in track.segments if segment.span == init.span]
-        if segments:
-            yield Span(store.blobs.read(init.blob), _fragments(store, session, track, segments, meter))
-
-
-def _fragments(store: Store, session: Session, track: Track, segments: list[Segment], meter: _Meter) -> Iterator[bytes]:
-    for segment in segments:
-        data = _segment(store, session, track, segment)
-        yield data
-        meter.add(len(data))
 
 
 def _segment(store: Store, session: Session, track: Track, segment: Segment) -> bytes:
@@ -91,12 +132,7 @@ def _segment(store: Store, session: Session, track: Track, segment: Segment) -> 
             # Sealed meanwhile: its name is known by now.
             fresh = reader.load(store, session.id).track(track.track)
             segment = next((part for part in fresh.segments if part.n == segment.n), segment) if fresh else segment
-    try:
-        return store.blobs.read(segment.blob)
-    except NotFound as error:
-        raise Damaged(
-            f"a segment of {track.track} is missing: {error.message}", "pepys verify tells what is lost"
-        ) from error
+    return store.blobs.read(segment.blob)
 
 
 def _say(message: dict[str, Any]) -> None:

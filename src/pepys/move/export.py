@@ -32,13 +32,24 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A stretch of a track, on the session's axis, that could not be read."""
+
+    track: str
+    start_ms: int
+    end_ms: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
-    """A file that was written."""
+    """A file that was written; `missing` are the stretches of tracks that are damaged, which it leaves out."""
 
     path: Path
     format: str
     bytes: int
     duration_ms: int
+    missing: tuple[Missing, ...] = ()
 
 
 def export(
@@ -64,12 +75,13 @@ def export(
         Usage: no such format or track, or the target is no place for a file.
         NotFound: the folder is missing, or the session holds nothing of that kind.
         StorageProblem: the disk is full or the folder not writable.
-        Damaged: a blob of the session does not verify.
+        Damaged: what the file is made of does not verify; of film and sound, nothing does.
     """
     kind = _format(target, format)
     if track is not None and kind != "wav":
         raise Usage("--track chooses a sound track, and only wav takes one", "export to a .wav file")
     tracks = _tracks(session, kind, track)
+    missing: list[Missing] = []
     with _written(target) as temporary:
         if kind in WRITERS:
             with temporary.open("wb") as file:
@@ -77,9 +89,10 @@ def export(
                 file.flush()
                 os.fsync(file.fileno())
         else:
-            _in_child(store, {"session": session.id, "format": kind, "to": str(temporary), "tracks": tracks}, progress)
+            order = {"session": session.id, "format": kind, "to": str(temporary), "tracks": tracks}
+            missing = _in_child(store, order, progress)
         size = temporary.stat().st_size
-    return Exported(target, kind, size, session.duration_ns // NS_PER_MS)
+    return Exported(target, kind, size, session.duration_ns // NS_PER_MS, tuple(missing))
 
 
 def _format(target: Path, given: str | None) -> str:
@@ -139,8 +152,8 @@ def _written(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _in_child(store: Store, order: dict[str, Any], progress: Callable[[float], None] | None) -> None:
-    """Run one order in `python -m pepys.move`, which answers in lines of JSON."""
+def _in_child(store: Store, order: dict[str, Any], progress: Callable[[float], None] | None) -> list[Missing]:
+    """Run one order in `python -m pepys.move`, which answers in lines of JSON; what it left out."""
     child = start_child("pepys.move", store, order, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     answer: dict[str, Any] = {}
@@ -160,3 +173,4 @@ def _in_child(store: Store, order: dict[str, Any], progress: Callable[[float], N
     if child.returncode != 0 or "done" not in answer:
         last = printed.decode(errors="replace").strip().splitlines()[-1:] or [f"status {child.returncode}"]
         raise PepysError(f"the export failed: {last[0]}", "run pepys verify, then export again")
+    return [Missing(**lost) for lost in answer["missing"]]

@@ -104,6 +104,10 @@ class BlobStore:
         """The blob that the open file `name` was sealed as, while the note of that is kept."""
         return self._intent(self._open_path(name))
 
+    def noted(self) -> list[str]:
+        """The names of the sealed open files whose notes are kept."""
+        return sorted(path.name.removesuffix(".sealed") for path in self._open.glob("*.sealed"))
+
     def discard_open(self, prefix: str) -> None:
         """Delete the open files and notes whose names begin with `prefix`; only for a session that nobody writes."""
         for path in (*self._open.glob(f"{prefix}*"), *self._open.glob(f".{prefix}*")):

@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pepys.errors import Damaged, NotFound, StorageProblem, Usage
 from pepys.store import database as db
@@ -26,6 +26,7 @@ from pepys.store.search import Filters, FtsIndex, Hit
 from pepys.store.store import Store
 
 CATALOG_VERSION: Final = 1
+_Answer = TypeVar("_Answer")
 Progress = Callable[[int, int], None]
 Rows = list[tuple[Any, ...]]
 Ids = list[str]
@@ -35,10 +36,16 @@ _LAST: Final = "last"
 
 
 class Catalog:
-    """The catalog of one store; a context manager that closes it."""
+    """The catalog of one store; a context manager that closes it.
+
+    Attributes:
+        store: whose.
+        unread: of the sessions that `refresh` indexed, those of which a part did not open, with what that was.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.unread: dict[str, str] = {}
         self._path = store.database_path("catalog")
         self._connection: db.Connection | None = None
         self._inode: tuple[int, int] | None = None
@@ -71,23 +78,22 @@ class Catalog:
         """
         with self._lock:
             stamps = dict(_stamps(self.store))
-            moved = self._moved(stamps)
-            if moved and not self._memory and not self._writable():
-                self._to_memory()
-                moved = self._moved(stamps)
             try:
+                moved = self._moved(stamps)
+                if moved and not self._memory and not self._writable():
+                    self._to_memory()
+                    moved = self._moved(stamps)
                 self._index(moved, stamps, progress)
+                return moved
             except (db.OperationalError, StorageProblem):
                 if self._memory:
                     raise
                 # A full disk or one that turned read-only: what is asked for can still be answered.
                 self._to_memory()
-                self._index(self._moved(stamps), stamps, progress)
             except db.DatabaseError:
-                # It opens, but is damaged inside.
-                self._delete()
-                moved = self._moved(stamps)
-                self._index(moved, stamps, progress)
+                self._renew()
+            moved = self._moved(stamps)
+            self._index(moved, stamps, progress)
             return moved
 
     def stamp(self, session: str) -> str:
@@ -122,6 +128,21 @@ class Catalog:
     def _delete(self) -> None:
         self.close()
         db.delete_database(self.store, "catalog")
+
+    def _renew(self) -> None:
+        """Begin anew after the file opened, but was damaged inside; in memory where it cannot be replaced."""
+        if self._memory:
+            raise StorageProblem("the catalog in memory is damaged", "run it again; the memory may be faulty")
+        mine = self._inode
+        self.close()
+        if not self._writable():
+            self._to_memory()
+        elif mine == _inode(self._path):
+            # Another process may have replaced it meanwhile: that one is not to be deleted again.
+            try:
+                db.delete_database(self.store, "catalog")
+            except (StorageProblem, OSError):
+                self._to_memory()
 
     # --- asking
 
@@ -187,29 +208,47 @@ class Catalog:
         tag: str | None = None, from_ns: int | None = None, to_ns: int | None = None, limit: int = 50,
     ) -> Hits:  # fmt: skip
         """Moments in which every term of the query is found; `from_ns` and `to_ns` are wall times."""
-        with self._lock:
-            return FtsIndex(self._ready()).search(query, Filters(session, kind, app, tag, from_ns, to_ns), limit)
+        filters = Filters(session, kind, app, tag, from_ns, to_ns)
+        return self._ask(lambda connection: FtsIndex(connection).search(query, filters, limit))
 
     # --- within
 
     def _index(self, moved: Ids, stamps: dict[str, str], progress: Progress | None) -> None:
         for done, session in enumerate(moved):
             if session in stamps:
-                index_session(self, self.store, session, stamps[session])
+                problem = index_session(self, self.store, session, stamps[session])
             else:
+                problem = None
                 self.remove(session)
+            self.unread.pop(session, None)
+            if problem:
+                self.unread[session] = problem
             if progress:
                 progress(done + 1, len(moved))
 
     def _moved(self, stamps: dict[str, str]) -> Ids:
-        known: dict[str, str] = dict(self._read("SELECT id, stamp FROM sessions", ()))
+        known: dict[str, str] = dict(self._ready().execute("SELECT id, stamp FROM sessions").fetchall())
         changed = [session for session, stamp in stamps.items() if known.get(session) != stamp]
         return changed + [session for session in known if session not in stamps]
 
     def _read(self, statement: str, values: tuple[Any, ...]) -> Rows:
-        with self._lock:
-            rows: Rows = self._ready().execute(statement, values).fetchall()
+        def read(connection: db.Connection) -> Rows:
+            rows: Rows = connection.execute(statement, values).fetchall()
             return rows
+
+        return self._ask(read)
+
+    def _ask(self, question: Callable[[db.Connection], _Answer]) -> _Answer:
+        """Put a question; where the file turns out to be damaged, once more to a catalog made anew."""
+        with self._lock:
+            try:
+                return question(self._ready())
+            except db.OperationalError:
+                raise
+            except db.DatabaseError:
+                self._renew()
+            self.refresh()
+            return question(self._ready())
 
     def _ready(self) -> db.Connection:
         """An open connection to a catalog of this version; one that is broken is made anew, in memory if need be."""

@@ -7,6 +7,7 @@ Invariants: nothing of a database is readable without the key; writers wait for 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlcipher3 import dbapi2
 
 from pepys.errors import StorageProblem
 from pepys.limits import DATABASE_BUSY_MS, DATABASE_CACHE_KIB
-from pepys.store.files import locked
+from pepys.store.files import locked, private_file, storage_errors
 from pepys.store.store import Store
 from pepys.store.trigger import reach
 
@@ -47,6 +48,8 @@ def connect(path: Path, key: bytes, mode: str = "rw") -> Connection:
         f"file:{quote(str(path))}?{query}", uri=True, isolation_level=None, check_same_thread=False
     )
     try:
+        # What is wrong with a page is raised as well; SQLCipher's own lines about it would reach the user's terminal.
+        connection.execute("PRAGMA cipher_log_level = NONE")
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         connection.execute(f"PRAGMA busy_timeout = {DATABASE_BUSY_MS}")
         # Every page that is read again is decrypted again: indexing text is several times faster with room for it.
@@ -90,6 +93,9 @@ def make_database(store: Store, name: str) -> None:
             return
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
+            # Made here, so that it and the files that SQLite puts beside it are private.
+            with storage_errors(path):
+                os.close(private_file(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL))
             connection = connect(temporary, store.keys.database_key(name), "rwc")
             try:
                 make_tables(connection, name)
@@ -105,10 +111,19 @@ def make_database(store: Store, name: str) -> None:
 
 
 def make_tables(connection: Connection, name: str) -> None:
-    """Make the tables of database `name` on an open connection."""
+    """Make the tables of database `name` on an open connection.
+
+    Raises:
+        DatabaseError: it cannot be written.
+    """
+    from sqlalchemy.exc import DBAPIError
+
     from pepys.store.schema import CATALOG_VERSION, METADATA
 
-    METADATA[name].create_all(_engine_over(connection))
+    try:
+        METADATA[name].create_all(_engine_over(connection))
+    except DBAPIError as error:
+        raise (error.orig or error) from error
     connection.execute(f"PRAGMA user_version = {CATALOG_VERSION}")
 
 
@@ -132,6 +147,20 @@ def delete_database(store: Store, name: str) -> None:
     """Delete a derived database's files; other processes that have it open find that out by its inode."""
     with locked(store.path / "locks" / f"{name}.lock"):
         path = store.database_path(name)
+        for suffix in _SUFFIXES:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def delete_damaged(store: Store, name: str) -> None:
+    """Delete a database that loses nothing with it, unless it is sound: another process may just have made it anew."""
+    path = store.database_path(name)
+    with locked(store.path / "locks" / f"{name}.lock"):
+        with (
+            contextlib.suppress(DatabaseError),
+            contextlib.closing(connect(path, store.keys.database_key(name))) as connection,
+        ):
+            if connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]:
+                return
         for suffix in _SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 

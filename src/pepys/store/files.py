@@ -57,6 +57,11 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def private_file(path: str | Path, flags: int) -> int:
+    """An `opener` for `open`: what it makes, only this user can read, whatever the umask."""
+    return os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600)
+
+
 def sync_data(fd: int) -> None:
     """Bring a file's bytes and length to the disk."""
     if sys.platform == "darwin":

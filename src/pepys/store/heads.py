@@ -2,11 +2,13 @@
 
 Invariants: a head is replaced atomically, always as read, change, replace under the session's lock, by this one
 function; every blob that a new manifest names is there when the head is replaced; of the manifests before, at most one
-stays. Reading takes no lock and needs no write access.
+stays. Each head has a copy beside it, written after it and read only where the head does not open: never ahead of it,
+and behind it only until `update` returns. Reading takes no lock and needs no write access.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,17 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.model.ids import is_session_id
 from pepys.model.manifest import Head, Manifest, decode_manifest, encode_manifest
 from pepys.store.blobs import BlobStore
-from pepys.store.files import locked, replace_file, storage_errors
+from pepys.store.files import locked, remove_file, replace_file, storage_errors
 from pepys.store.keys import StoreKeys
 from pepys.store.sealing import open_small, seal_small
 from pepys.store.trigger import reach
 
 MAGIC: Final = b"PPHD"
 INFO: Final = "pepys head"
+COPY: Final = ".copy"
 _TRIES: Final = 5
 
 
@@ -63,7 +66,8 @@ class Heads:
         try:
             # A list of sessions asks this of each: entries cost a third of what paths do.
             with os.scandir(self._root / session) as entries:
-                found = [(entry.name, entry.stat()) for entry in entries if entry.name[0] != "."]
+                heads = (entry for entry in entries if entry.name[0] != "." and not entry.name.endswith(COPY))
+                found = [(entry.name, entry.stat()) for entry in heads]
         except FileNotFoundError:
             found = []
         return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in found)))
@@ -77,9 +81,9 @@ class Heads:
         """
         problem: Damaged | None = None
         heads = []
-        for path in self._files(session):
+        for path in self._devices(session):
             try:
-                heads.append((self._read(path, session), path.name))
+                heads.append((self._read_either(path, session), path.name))
             except Damaged as error:
                 problem = error
         if heads:
@@ -138,11 +142,42 @@ class Heads:
         named = _named(changed) - (_named(current) if head.sequence else set())
         with self._blobs.referring([blob, *sorted(named)]):
             new = Head(session, head.sequence + 1, blob, head.manifest or None)
-            self._write(new)
+            self._write(session, self._keys.device_id, self._sealed(new))
         if head.previous and head.previous not in {new.manifest, new.previous}:
             self._blobs.delete(head.previous)
             reach("head.cleared")
         return new
+
+    def damaged(self, session: str) -> list[Path]:
+        """The heads and copies of a session that do not open."""
+        found = []
+        for path in self._files(session):
+            try:
+                self._read(path, session)
+            except Damaged:
+                found.append(path)
+            except NotFound:
+                continue  # replaced or removed meanwhile
+        return sorted(found)
+
+    def mend(self, session: str) -> list[Path]:
+        """Make every head and its copy the same again, from the one of them that opens.
+
+        Returns:
+            Those that were damaged and are whole again.
+        """
+        with self.lock(session):
+            damaged = self.damaged(session)
+            for path in self._devices(session):
+                copy = _copy_of(path)
+                whole = next((one for one in (path, copy) if one.exists() and one not in damaged), None)
+                if whole is None:
+                    continue
+                data = whole.read_bytes()
+                if not all(one.exists() and one.read_bytes() == data for one in (path, copy)):
+                    self._write(session, path.name, data)
+        left = self.damaged(session)
+        return [path for path in damaged if path not in left]
 
     def lock(self, session: str) -> AbstractContextManager[None]:
         """The session's lock, as a context manager; held for moments only."""
@@ -166,6 +201,19 @@ class Heads:
         except FileNotFoundError:
             return []
 
+    def _devices(self, session: str) -> list[Path]:
+        """The place of each device's head; the head itself may be missing where only its copy is left."""
+        return sorted({path.with_name(path.name.removesuffix(COPY)) for path in self._files(session)})
+
+    def _read_either(self, path: Path, session: str) -> Head:
+        """A head, or its copy where it does not open."""
+        try:
+            return self._read(path, session)
+        except (Damaged, NotFound) as error:
+            with contextlib.suppress(Damaged, NotFound):
+                return self._read(_copy_of(path), session)
+            raise error
+
     def _read(self, path: Path, session: str) -> Head:
         what = f"the head of session {session}"
         try:
@@ -178,17 +226,30 @@ class Heads:
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged(f"{what} is damaged: {error}", "restore it from a backup") from error
 
-    def _write(self, head: Head) -> None:
+    def _sealed(self, head: Head) -> bytes:
         value = {"sequence": head.sequence, "manifest": head.manifest, "previous": head.previous}
         info = f"{INFO} {head.session}"
-        data = seal_small(self._keys.head_key, MAGIC, info, json.dumps(value, separators=(",", ":")).encode())
-        replace_file(self._root / head.session / self._keys.device_id, data, "head")
+        return seal_small(self._keys.head_key, MAGIC, info, json.dumps(value, separators=(",", ":")).encode())
+
+    def _write(self, session: str, device: str, data: bytes) -> None:
+        path = self._root / session / device
+        replace_file(path, data, "head")
+        try:
+            replace_file(_copy_of(path), data, "head.copy")
+        except StorageProblem:
+            # The head has moved and that counts; a copy that stayed behind it would be worse than none.
+            with contextlib.suppress(StorageProblem):
+                remove_file(_copy_of(path))
 
     def _manifest(self, head: Head) -> Manifest:
         try:
             return decode_manifest(self._blobs.read(head.manifest))
         except ValueError as error:
             raise Damaged(f"the manifest of session {head.session}: {error}", "update pepys, or restore it") from error
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(path.name + COPY)
 
 
 def _named(manifest: Manifest) -> set[str]:

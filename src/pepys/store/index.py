@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pepys.store.catalog import Catalog
 
 
-def index_session(catalog: Catalog, store: Store, session: str, stamp: str | None = None) -> None:
+def index_session(catalog: Catalog, store: Store, session: str, stamp: str | None = None) -> str | None:
     """Index one session; a damaged one is listed with what can still be told of it.
 
     Args:
@@ -26,36 +25,45 @@ def index_session(catalog: Catalog, store: Store, session: str, stamp: str | Non
         store: from where.
         session: its id; one that recorded nothing is left out.
         stamp: what `Catalog.refresh` compares, taken before anything was read; None takes it now.
+
+    Returns:
+        What of it did not open; None when all of it did.
     """
     stamp = catalog.stamp(session) if stamp is None else stamp
     try:
         head, manifest = read_root(store, session)
     except NotFound:
         catalog.remove(session)
-        return
-    except Damaged:
+        return None
+    except Damaged as error:
         catalog.write(_damaged_row(session), stamp, [])
-        return
+        return error.message
+    problem = None
     try:
         view = load(store, session)
-    except (Damaged, NotFound):
-        view = _bare(manifest)
+    except (Damaged, NotFound) as error:
+        view, problem = _bare(manifest), error.message
     if view.state == "deleted":
         catalog.write(make_row(_bare(manifest), (), 0, head.sequence), stamp, [])
-        return
-    artifacts = _artifacts(store, view)
+        return None
+    artifacts, lost = _artifacts(store, view)
     row = make_row(view, artifacts, _bytes_on_disk(store, view, manifest), head.sequence)
     catalog.write(row, stamp, list(documents(view, artifacts)))
+    return problem or lost
 
 
-def _artifacts(store: Store, view: Session) -> list[Artifact]:
-    found = []
+def _artifacts(store: Store, view: Session) -> tuple[list[Artifact], str | None]:
+    """The artifacts that open, and what is wrong with one that does not."""
+    found: list[Artifact] = []
+    problem = None
     for ref in view.artifacts:
         if ref.blob:
-            # A damaged artifact is `verify`'s to tell; the rest is still found.
-            with contextlib.suppress(Damaged, NotFound):
+            # One that is damaged keeps nobody from finding the rest.
+            try:
                 found.append((ref.stage, load_artifact(store, ref)))
-    return found
+            except (Damaged, NotFound) as error:
+                problem = error.message
+    return found, problem
 
 
 def _bytes_on_disk(store: Store, view: Session, manifest: Manifest) -> int:

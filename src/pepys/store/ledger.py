@@ -5,9 +5,11 @@ Truth: never derived and never touched by `rebuild`. Limits and reservations com
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
-from pepys.store.database import DatabaseError, connect
+from pepys.errors import Damaged, StorageProblem
+from pepys.store.database import DatabaseError, OperationalError, connect
 from pepys.store.store import Store
 
 
@@ -19,7 +21,11 @@ class Ledger:
         self._path = store.database_path("ledger")
 
     def total_nanos(self, session: str) -> int:
-        """What a session has cost so far."""
+        """What a session has cost so far.
+
+        Raises:
+            Damaged: the file is damaged; nobody makes it anew, as nothing else knows what was spent.
+        """
         rows = self._read("SELECT coalesce(sum(cost_nanos), 0) FROM spends WHERE session = ?", (session,))
         return int(rows[0][0]) if rows else 0
 
@@ -27,16 +33,18 @@ class Ledger:
         """What an integrity check of the file finds; empty when it is sound or not there."""
         try:
             rows = self._read("PRAGMA integrity_check", ())
-        except DatabaseError as error:
-            return [str(error)]
+        except Damaged as error:
+            return [error.message]
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
     def _read(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         if not self._path.exists():
             return []
-        connection = connect(self._path, self._store.keys.database_key("ledger"), "ro")
         try:
-            found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
-            return found
-        finally:
-            connection.close()
+            with closing(connect(self._path, self._store.keys.database_key("ledger"), "ro")) as connection:
+                found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
+                return found
+        except OperationalError as error:
+            raise StorageProblem(f"{self._path}: {error}", "see that the file is readable for you") from error
+        except DatabaseError as error:
+            raise Damaged(f"the ledger {self._path} is damaged: {error}", "restore it from a backup") from error

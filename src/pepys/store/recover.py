@@ -13,6 +13,7 @@ from dataclasses import replace
 from pepys.errors import Busy, Damaged, NotFound, Partial, Usage
 from pepys.limits import STRAY_NS
 from pepys.model import events as ev
+from pepys.model.ids import is_session_id
 from pepys.model.manifest import ChunkRef, Manifest
 from pepys.model.projection import project
 from pepys.model.session import Segment
@@ -31,6 +32,7 @@ def recover_all(store: Store) -> list[str]:
         The sessions that were recovered.
     """
     store.blobs.discard_strays(store.clock.wall_ns() - STRAY_NS)
+    _discard_notes(store)
     for session in unfinished_removals(store):
         with contextlib.suppress(Partial, Damaged):
             finish_removal(store, session)
@@ -43,6 +45,16 @@ def recover_all(store: Store) -> list[str]:
             if candidate and recover(store, session):
                 recovered.append(session)
     return recovered
+
+
+def _discard_notes(store: Store) -> None:
+    """Delete the notes on sealed open files that sessions without a journal left: their chunks name every blob."""
+    for name in store.blobs.noted():
+        session = name.partition("-")[0]
+        if is_session_id(session) and not store.journal_path(session).exists():
+            with contextlib.suppress(Damaged, NotFound):
+                if read_root(store, session)[1].state != "recording":
+                    store.blobs.forget_intent(name)
 
 
 def recover(store: Store, session: str) -> bool:
@@ -70,6 +82,8 @@ def recover(store: Store, session: str) -> bool:
             return False
         if current.state != "recording" and not _holds_more(store, current):
             # The head moved on and the kill came before the journal was deleted.
+            # Nor perhaps before the head's copy had moved on too.
+            store.heads.mend(session)
             store.blobs.discard_open(f"{session}-")
             journal.remove()
             return False

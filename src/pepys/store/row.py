@@ -25,7 +25,7 @@ class Row:
         end_ns: axis time of the end; for a session being recorded, of what is known of it.
         duration_ns: recorded time, gaps out.
         summary: one line, empty where none was made.
-        enrichment_state: `pending` (nothing made yet), `completed` or `failed`.
+        enrichment_state: `pending` (nothing made yet, or still being recorded), `completed` or `failed`.
         apps: `(start_ms, end_ms, app)`, merged, the longest ones.
         gaps: `(start_ms, end_ms, reason)` of the whole session.
         poster: the blob of a shot that stands for the session.
@@ -54,7 +54,8 @@ class Row:
 def make_row(session: Session, artifacts: Iterable[Artifact], bytes_on_disk: int, sequence: int) -> Row:
     """The row of a session."""
     failed = any(ref.error and not ref.error.startswith("skipped") for ref in session.artifacts)
-    enrichment = "failed" if failed else "completed" if session.artifacts else "pending"
+    made = bool(session.artifacts) and session.state != "recording"
+    enrichment = "failed" if failed else "completed" if made else "pending"
     shots = session.distinct_shots
     return Row(
         id=session.id,

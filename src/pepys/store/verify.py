@@ -143,7 +143,13 @@ def _session_damage(proof: _Proof, session: str) -> list[Damage]:
         found = list(_look(proof, head, current))
         if not found or read_root(proof.store, session)[0] == head:
             break
-    return found
+    return [*_damaged_heads(proof.store, session), *found]
+
+
+def _damaged_heads(store: Store, session: str) -> Iterator[Damage]:
+    """Heads and copies that do not open, of a session that another one of them still opens."""
+    for path in store.heads.damaged(session):
+        yield Damage(session, "head", f"{path} is damaged; another copy is whole, and pepys rebuild restores this one")
 
 
 def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:

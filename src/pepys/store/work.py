@@ -11,22 +11,23 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pepys.errors import NotFound, StorageProblem
 from pepys.model.ids import new_short_id
-from pepys.store.database import engine
+from pepys.store.database import delete_damaged, engine
 from pepys.store.schema import jobs
 from pepys.store.store import Store
 from pepys.store.trigger import reach
 
 ENDED: Final = ("done", "failed", "cancelled")
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,27 @@ class Job:
     claimer: Claimer | None
 
 
+def _renewing(ask: _Method) -> _Method:
+    """A method that finds the database damaged makes it anew and begins again, with no job left."""
+
+    @wraps(ask)
+    def asking(queue: WorkQueue, *values: Any, **named: Any) -> Any:
+        try:
+            return ask(queue, *values, **named)
+        except DatabaseError:
+            delete_damaged(queue._store, "work")
+        return ask(queue, *values, **named)
+
+    return cast(_Method, asking)
+
+
 class WorkQueue:
-    """The jobs of one store; needs write access."""
+    """The jobs of one store; needs write access. A damaged database is replaced by an empty one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @_renewing
     def enqueue(self, session: str, stages: Sequence[str], priority: int = 0) -> Job:
         """Request stages of a session; an equal request that has not begun is given back instead of another one."""
         wanted, now_ns = json.dumps(list(stages)), self._store.clock.wall_ns()
@@ -85,6 +101,7 @@ class WorkQueue:
             )  # fmt: skip
             return _job(connection.execute(select(jobs).where(jobs.c.id == job)).one())
 
+    @_renewing
     def claim(self, claimer: Claimer, job: str | None = None) -> Job | None:
         """Take the next queued job (lower `priority` numbers first, then the oldest), or the one named; None: none."""
         self.reclaim()
@@ -130,6 +147,7 @@ class WorkQueue:
         """Cancel a job; whoever runs it learns so at its next `progress`. False when it had ended."""
         return self._change(job, ("queued", "running"), state="cancelled")
 
+    @_renewing
     def get(self, job: str) -> Job:
         """One job.
 
@@ -142,6 +160,7 @@ class WorkQueue:
             raise NotFound(f"there is no job {job}", "ask for the enrichment again")
         return _job(found)
 
+    @_renewing
     def list(self, state: str | None = None, session: str | None = None) -> list[Job]:
         """The jobs, oldest first."""
         wanted = select(jobs).order_by(jobs.c.created_wall_ns, jobs.c.id)
@@ -152,6 +171,7 @@ class WorkQueue:
         with self._transaction() as connection:
             return [_job(row) for row in connection.execute(wanted)]
 
+    @_renewing
     def _change(self, job: str, before: tuple[str, ...], **values: object) -> bool:
         values["changed_wall_ns"] = self._store.clock.wall_ns()
         with self._transaction() as connection:

@@ -120,10 +120,7 @@ class SessionWriter:
     def sync(self) -> None:
         """Make every appended event durable; seals a chunk when one is due."""
         with self._lock:
-            self._journal.sync()
-            for name in self._named:
-                self.store.blobs.forget_intent(name)
-            self._named.clear()
+            self._sync()
             age_ns = self.store.clock.now_ns() - self._sealed_ns
             if len(self._pending) >= CHUNK_EVENTS or (self._pending and age_ns >= CHUNK_INTERVAL_NS):
                 self.seal()
@@ -137,7 +134,7 @@ class SessionWriter:
         """End the session in order: everything sealed, the head `completed`, the journal gone, the lock free."""
         with self._lock:
             self.append(SessionEnded(at_ns))
-            self._journal.sync()
+            self._sync()
             self._seal("completed")
             self._journal.remove()
 
@@ -145,6 +142,13 @@ class SessionWriter:
         """Let the lock go without an end: the session is then one to recover."""
         with self._lock:
             self._journal.close()
+
+    def _sync(self) -> None:
+        """Make the events durable, and drop the notes on what they name."""
+        self._journal.sync()
+        for name in self._named:
+            self.store.blobs.forget_intent(name)
+        self._named.clear()
 
     def _seal(self, state: str) -> None:
         """One chunk of what is pending, one manifest, one head."""
