@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from pepys.cli import main
+from pepys.limits import NS_PER_S
 from pepys.store.store import Store, open_store
 from pepys.store.work import WorkQueue
 from tests.made_session import Made, make_session
+from tests.stored_session import Recording
 
 Capture = pytest.CaptureFixture[str]
 
@@ -92,6 +94,22 @@ def test_wrong_use_is_one_line_with_a_remedy(
     assert found == code
     assert told in err
     assert err.startswith("pepys: ") and err.count("\n") == 1
+
+
+def test_of_a_session_being_recorded_it_says_that_only_a_part_was_read(store: Store, capsys: Capture) -> None:
+    recording = Recording.begin(store, "Live")
+    try:
+        recording.note("remember the permit")
+        code, out, _ = call(capsys, "enrich", recording.session)
+        assert (code, out.splitlines()[0]) == (0, f"{recording.session}: pending")
+        assert "only what is sealed so far was read" in out
+    finally:
+        recording.at_ns = 5 * NS_PER_S
+        recording.end()
+    assert document(capsys, "show", recording.session)[1]["enrichment"]["state"] == "pending"
+    code, out, _ = call(capsys, "enrich", recording.session)
+    assert (code, out.splitlines()[0]) == (0, f"{recording.session}: completed")
+    assert "sealed so far" not in out
 
 
 def test_resume_takes_up_what_was_left(session: str, store: Store, capsys: Capture) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pepys.demo.activity import TYPED
 from pepys.enrich.adapters.tesseract import Tesseract
 from pepys.enrich.adapters.whisper import Whisper
 from pepys.enrich.jobs import enrich
@@ -88,6 +89,22 @@ def test_dark_and_light_windows_are_both_read() -> None:
     lines = " ".join(line.text for line in reader.read(reader.decode(file.getvalue())))
     assert "zanzibar" in lines
     assert "light window" in lines
+
+
+@pytest.mark.parametrize("left", [57, 60, 68])
+@pytest.mark.parametrize(("ground", "window", "ink"), [(74, 255, 0), (235, 20, 240)])
+def test_a_line_at_the_left_edge_of_a_window_keeps_its_first_letter(
+    left: int, ground: int, window: int, ink: int
+) -> None:
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("L", (900, 500), ground)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((left, 80, left + 760, 440), fill=window)
+    for row, line in enumerate(TYPED):
+        draw.text((left + 2, 82 + 26 * row), line, ink, ImageFont.load_default(21))
+    assert [line.text for line in Tesseract().read(np.asarray(image))] == list(TYPED)
 
 
 def test_silence_is_heard_as_nothing_and_loads_no_model() -> None:

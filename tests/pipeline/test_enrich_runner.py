@@ -216,11 +216,20 @@ def test_a_session_still_being_recorded_is_enriched_as_far_as_it_got(store: Stor
             assert run(store, writer.session, stage, SummaryStage()) == ()
             assert stage.runs == number + 1
             found = load(store, writer.session)
-            assert (found.state, enrichment_state(found)["state"]) == ("recording", "completed")
+            assert (found.state, enrichment_state(found)["state"]) == ("recording", "pending")
+            assert {stage["state"] for stage in enrichment_state(found)["stages"]} == {"pending"}
         assert len([ref for ref in found.artifacts if ref.stage == "screen_text"]) == 1
     finally:
         writer.end(NS_PER_S)
-    assert enrichment_state(load(store, writer.session))["state"] == "completed"
+    states = {part["name"]: part["state"] for part in enrichment_state(load(store, writer.session))["stages"]}
+    # Nothing new was shown, but the summary is of a part.
+    assert states == {"screen_text": "completed", "summary": "pending"}
+    assert not is_settled(load(store, writer.session), [stage, SummaryStage()])
+    assert run(store, writer.session, stage, SummaryStage()) == ()
+    assert stage.runs == 2
+    found = load(store, writer.session)
+    assert enrichment_state(found)["state"] == "completed"
+    assert is_settled(found, [stage, SummaryStage()])
 
 
 def test_a_note_written_later_makes_only_the_summary_again(store: Store, session: str, log: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from pepys.enrich.pictures import TILE, Box, Gray, changed_boxes, dark_on_light
+from pepys.enrich.pictures import TILE, Box, Gray, changed_boxes, dark_on_light, evened
 
 LIGHT, DARK = 240, 40
 
@@ -38,6 +38,29 @@ def test_a_low_bar_is_turned_wherever_it_lies(top: int, height: int) -> None:
     draw.text((20, top + 3), "Title of a window", fill=235, font=ImageFont.load_default(13))
     middle = turned(image)[top + height // 2, 300:600]
     assert (middle == 255 - DARK).all()
+
+
+@pytest.mark.parametrize("left", range(56, 65))
+@pytest.mark.parametrize(("ground", "window", "ink"), [(74, 255, 0), (235, 20, 240)])
+def test_a_window_is_told_from_what_it_stands_on_to_the_pixel(left: int, ground: int, window: int, ink: int) -> None:
+    image, draw = page((700, 400), ground)
+    inside = np.zeros((400, 700), np.bool_)
+    inside[83:343, left : left + 520] = True
+    draw.rectangle((left, 83, left + 519, 342), fill=window)
+    for row in range(14):
+        draw.text((left + 2 + row % 3, 85 + 18 * row), f"Notes {row} of the meeting", ink, ImageFont.load_default(15))
+    before = np.asarray(image)
+    dark = inside if window < ground else ~inside
+    np.testing.assert_array_equal(dark_on_light(before), np.where(dark, 255 - before, before))
+
+
+def test_the_dimmer_ground_is_made_as_bright_as_the_other() -> None:
+    image, draw = page(ground=205)
+    draw.rectangle((100, 100, 500, 400), fill=10)
+    gray = np.asarray(image)
+    assert set(np.unique(evened(dark_on_light(gray), gray))) <= {244, 245}
+    light = np.asarray(page()[0])
+    assert (evened(dark_on_light(light), light) == light).all()
 
 
 @pytest.mark.parametrize("top", range(0, 8, 3))

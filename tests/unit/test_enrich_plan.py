@@ -109,3 +109,22 @@ def test_states_of_stages_are_read_from_the_manifest() -> None:
     skipped = enrichment_state(replace(plain, artifacts=refs(plain, f"{SKIPPED}no engine; install it")))
     assert skipped["state"] == "completed"
     assert (skipped["stages"][0]["state"], skipped["stages"][0]["error"]) == ("skipped", "no engine; install it")
+
+
+def test_nothing_of_a_session_that_is_being_recorded_is_complete() -> None:
+    plain = session(shot_count=3)
+    done = replace(plain, artifacts=refs(plain))
+    assert enrichment_state(done)["state"] == "completed"
+    live = replace(done, state="recording")
+    assert enrichment_state(live)["state"] == "pending"
+    assert [stage["state"] for stage in enrichment_state(live)["stages"]] == ["pending", "pending"]
+    assert enrichment_state(live, running=("*",))["state"] == "running"
+    assert enrichment_state(replace(session(), state="recording"))["state"] == "pending"
+
+
+def test_a_session_that_went_on_after_it_was_enriched_is_pending() -> None:
+    plain = session(shot_count=3)
+    part = replace(plain, artifacts=refs(plain))
+    grown = enrichment_state(replace(part, end_ns=plain.end_ns + NS_PER_S))
+    assert grown["state"] == "pending"
+    assert [stage["state"] for stage in grown["stages"]] == ["completed", "pending"]

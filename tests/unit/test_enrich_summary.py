@@ -125,3 +125,46 @@ def test_what_was_said_again_and_again_is_said_once() -> None:
     made = summary(Fixed(session(), (*TALK, *again)))
     assert made["text"].count("postpone the migration") <= 2
     assert sum("postpone the migration" in point for point in made["points"]) <= 2
+
+
+def test_segments_heard_twice_are_told_once_even_where_everything_fits() -> None:
+    said = (
+        "The quarterly budget was moved to Thursday.",
+        "the quarterly budget was moved to Thursday",
+        "The quarterly budget, was moved to thursday!",
+        "Carol orders 20 cranes for the harbor.",
+        "Carol orders 30 cranes for the harbor.",
+    )
+    made = summary(Fixed(session(), said))
+    assert made["text"] == f"{said[0]} {said[3]} {said[4]}"
+
+
+def test_lines_read_twice_from_the_screen_are_told_once() -> None:
+    line = "The invoice for the zanzibar project was paid on Tuesday."
+    misread = line.replace("zanzibar", "zanzlbar")
+    made = summary(Fixed(session(), (), (line, misread, line.upper(), line.removesuffix("."))))
+    assert made["text"] == line
+    assert made["points"] == [line]
+
+
+def test_segments_without_a_full_stop_stay_sentences_of_their_own() -> None:
+    said = ("We fed the quokka yesterday", "The elephant slept in the marmalade", "and woke at noon")
+    made = summary(Fixed(session(), said))
+    assert made["text"] == "We fed the quokka yesterday. The elephant slept in the marmalade and woke at noon."
+
+
+@pytest.mark.parametrize(
+    "fragments", [("Thursday.",), ("Moved to", "Thursday.", "to Thursday."), ("Thursday", "Thursday")]
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_fragment_beside_its_sentence_is_left_out(fragments: tuple[str, ...], after: bool) -> None:
+    whole = "The quarterly budget was moved to Thursday."
+    said = (whole, *fragments) if after else (*fragments, whole)
+    assert summary(Fixed(session(), said))["text"] == whole
+
+
+def test_points_are_other_sentences_than_the_text_s() -> None:
+    made = summary(Fixed(session(), tuple(f"{text[:-1]}, as was agreed at some length before." for text in TALK)))
+    assert made["points"]
+    for point in made["points"]:
+        assert point not in made["text"]

@@ -25,7 +25,10 @@ def enrich(
     sessions: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids, prefixes, or `last`.")] = None,
     *,
     stages: Annotated[
-        str, typer.Option("--stages", help="all, local, or names with commas: screen_text, transcript, summary.")
+        str,
+        typer.Option(
+            "--stages", metavar="NAMES", help="all, local, or names with commas: screen_text, transcript, summary."
+        ),
     ] = "all",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with everything that was interrupted.")] = False,
     home: HomeOption,
@@ -110,3 +113,5 @@ def _tell(out: Output, result: Result, streamed: bool) -> None:
         for stage in session.stages:
             reason = f": {stage['error']}" if "error" in stage else ""
             out.text(f"  {stage['name']:<12} {stage['state']}, {stage['seconds']:.1f} s{reason}")
+        if session.growing:
+            out.text("  still being recorded: only what is sealed so far was read; run it again when it has ended")

@@ -2,7 +2,7 @@
 
 It runs with low priority, takes one session at a time under that session's lock (a second worker waits, then finds
 everything done), brings the catalog up to date after each job, and exits when there has been no job for a while. A kill
-at any moment loses the unit under way.
+at any moment loses the unit under way. No library that is loaded here calls home: `adapters` silences them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from pepys import limits
 from pepys.clock import rfc3339
+from pepys.enrich.adapters import SILENCED
 from pepys.enrich.runner import Cancelled, Progress, run_stages
 from pepys.enrich.stages import local_stages
 from pepys.errors import PepysError
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     """Run jobs; the exit status is 0 unless the jobs themselves cannot be read."""
     # A usual setting beside Tesseract that makes the speech engine answer with garbage; its runtime reads it once.
     os.environ.pop("OMP_THREAD_LIMIT", None)
+    os.environ.update(SILENCED)
     signal.signal(signal.SIGTERM, _end)
     if sys.platform != "win32":
         with contextlib.suppress(OSError):

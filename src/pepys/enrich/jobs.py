@@ -15,10 +15,9 @@ from typing import Any, Final
 from pepys import limits
 from pepys.enrich.plan import STAGES
 from pepys.enrich.runner import Progress, is_settled
-from pepys.enrich.state import enrichment_state
+from pepys.enrich.state import enrichment_state, is_growing, whole_state
 from pepys.errors import Interrupted, Partial, PepysError, Usage, from_json
-from pepys.model.session import Session
-from pepys.store.files import make_folder, storage_errors
+from pepys.store.files import make_folder, private_file, storage_errors
 from pepys.store.handover import start_child
 from pepys.store.reader import load
 from pepys.store.store import Store
@@ -39,12 +38,14 @@ class SessionResult:
         state: as in `enrichment_state`, of the stages that were asked for.
         stages: as in `enrichment_state`; only those that were asked for.
         error: why the job itself failed; None when it ran, with failed stages or without.
+        growing: whether the session is still being recorded; only what was sealed of it has been read.
     """
 
     session: str
     state: str
     stages: tuple[dict[str, Any], ...]
     error: PepysError | None = None
+    growing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def spawn_worker(
     """
     log = store.path / "logs" / "worker.log"
     make_folder(log.parent)
-    with storage_errors(log), log.open("ab") as sink:
+    with storage_errors(log), open(log, "ab", opener=private_file) as sink:
         order = {"jobs": list(jobs), "idle_s": idle_s}
         return start_child("pepys.enrich", store, order, stdout=sink, stderr=sink)
 
@@ -259,11 +260,6 @@ def _result(store: Store, session: str, job: Job | None, names: Sequence[str]) -
         error = (
             from_json(told) if told else Partial(job.error or "the worker failed", "see logs/worker.log in the home")
         )
-    found = _asked(load(store, session), names)
-    return SessionResult(session, found["state"], tuple(found["stages"]), error)
-
-
-def _asked(session: Session, names: Sequence[str]) -> dict[str, Any]:
-    stages = [stage for stage in enrichment_state(session)["stages"] if stage["name"] in names]
-    states = {stage["state"] for stage in stages}
-    return {"state": next((s for s in ("running", "failed", "pending") if s in states), "completed"), "stages": stages}
+    view = load(store, session)
+    stages = tuple(stage for stage in enrichment_state(view)["stages"] if stage["name"] in names)
+    return SessionResult(session, whole_state(view, stages), stages, error, is_growing(view))

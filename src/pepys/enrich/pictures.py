@@ -2,7 +2,8 @@
 
 Recognition wants dark text on a light ground. A screen holds dark and light windows, bars and buttons at once, so each
 part is turned by its own ground: on a screen with one dark and one light window, turning the whole picture loses all
-the words of one of them.
+the words of one of them. Blocks vote on the grounds; where two grounds meet, the pixels themselves tell the edge, for a
+letter that stands two pixels from it is lost when the edge is off by three.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ BAR_BLOCKS: Final = 13
 BAR_LEAST: Final = 11
 """Of so many blocks in a row so many are of one ground: a title bar or a button, however low it is."""
 EDGE_BLOCKS: Final = 5
+NEAR_BLOCKS: Final = 11
+"""Blocks each way around a block; where not all of them are of one ground, pixels tell the edge."""
+SOLID: Final = 7
+"""Pixels each way; so large a square of one shade is ground, not the stroke of a letter."""
+ROUNDS: Final = 6
+"""A ground is followed so often along rows and columns: around so many corners."""
 TILE: Final = 32
 """Pixels; fine enough to notice one new line in a terminal."""
 MARGIN: Final = 8
@@ -75,9 +82,29 @@ def dark_on_light(gray: Gray) -> Gray:
     dark: NDArray[np.bool_] = np.median(_blocks(gray, GROUND_BLOCK), axis=2) < 128
     in_dark_bar, in_light_bar = _in_bar(dark), _in_bar(~dark)
     ground = np.where(in_dark_bar != in_light_bar, in_dark_bar, _majority(dark, WINDOW_BLOCKS, WINDOW_BLOCKS))
-    mask = ground.repeat(GROUND_BLOCK, axis=0).repeat(GROUND_BLOCK, axis=1)[:height, :width]
+    near = _votes(ground, NEAR_BLOCKS, NEAR_BLOCKS)
+    unsure = (near > 0) & (near < NEAR_BLOCKS * NEAR_BLOCKS)
+    mask = _pixels(ground, height, width)
+    if unsure.any():
+        mask = _with_edges(mask, _pixels(unsure, height, width), gray < 128)
     turned: Gray = np.where(mask, 255 - gray, gray).astype(np.uint8)
     return turned
+
+
+def evened(turned: Gray, gray: Gray) -> Gray:
+    """What `dark_on_light` made of `gray`, with the dimmer of the two grounds as bright as the other.
+
+    Recognition has one threshold for the whole picture: between two shades of ground it would lose the words on one.
+    """
+    mask = turned != gray
+    if mask.all() or not mask.any():
+        return turned
+    one, other = (float(np.median(turned[part])) for part in (mask, ~mask))
+    if min(one, other) < 128:
+        return turned
+    dimmer, ratio = (mask, other / one) if one < other else (~mask, one / other)
+    result: Gray = np.where(dimmer, np.minimum(turned * np.float32(ratio), 255), turned).astype(np.uint8)
+    return result
 
 
 def changed_boxes(before: Gray, after: Gray, keep_whole: Iterable[Box]) -> list[Box] | None:
@@ -135,6 +162,57 @@ def _bands(tiles: NDArray[np.bool_]) -> list[Box]:
             left, right = int(columns[0]), int(columns[-1]) + 1
             boxes.append(Box(left * TILE, int(run[0]) * TILE, right * TILE, (int(run[-1]) + 1) * TILE))
     return boxes
+
+
+def _with_edges(ground: NDArray[np.bool_], unsure: NDArray[np.bool_], dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The dark ground with its edges exact to a pixel.
+
+    A pixel near an edge is of the ground that it hangs together with; a letter hangs together with none, and stands on
+    what is left of it.
+    """
+    of_dark = _reached(dark & ground & (~unsure | _solid(dark)), dark)
+    of_light = _reached(~dark & ~ground & (~unsure | _solid(~dark)), ~dark)
+    known = of_dark | of_light | ~unsure
+    exact = np.where(unsure, of_dark, ground)
+    columns = np.arange(known.shape[1])
+    left = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    filled = np.take_along_axis(exact, np.maximum(left, 0), axis=1)
+    result: NDArray[np.bool_] = np.where(left < 0, ground, filled)
+    return result
+
+
+def _solid(shade: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels that lie in a square of that shade."""
+    whole = _votes(shade, SOLID, SOLID) == SOLID * SOLID
+    result: NDArray[np.bool_] = _votes(whole, SOLID, SOLID) > 0
+    return result
+
+
+def _reached(seeds: NDArray[np.bool_], through: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of `through` that hang together with the seeds."""
+    across = np.ascontiguousarray(through.T)
+    count = -1
+    for _ in range(ROUNDS):
+        seeds = _along(np.ascontiguousarray(_along(seeds, through).T), across).T
+        before, count = count, int(np.count_nonzero(seeds))
+        if count == before:
+            break
+    return seeds
+
+
+def _along(seeds: NDArray[np.bool_], through: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The runs of `through` in each row that hold a seed, whole."""
+    begins = np.ones(through.shape, np.bool_)
+    begins[:, 1:] = through[:, 1:] != through[:, :-1]
+    starts = np.flatnonzero(begins)
+    held = np.logical_or.reduceat(seeds.reshape(-1), starts)
+    whole = np.repeat(held, np.diff(starts, append=through.size)).reshape(through.shape)
+    result: NDArray[np.bool_] = whole & through
+    return result
+
+
+def _pixels(blocks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    return blocks.repeat(GROUND_BLOCK, axis=0).repeat(GROUND_BLOCK, axis=1)[:height, :width]
 
 
 def _in_bar(ground: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -43,13 +43,16 @@ def summary_units(session: Session) -> tuple[Unit, ...]:
     keys = tuple(sorted(ref.key for ref in session.artifacts if ref.stage in others and not ref.error))
     if not (keys or session.notes or session.focus or any(UNITS[name](session) for name in others)):
         return ()
-    words = [
-        [[note.id, note.at_ns, note.text] for note in session.notes],
-        [[focus.start_ns, focus.end_ns, focus.app, focus.title] for focus in session.focus if not focus.excluded],
-    ]
-    digest = hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()
-    # The name leaves notes out: a later note makes `enrich` run again, but the summary is there all the same.
-    return (Unit(unit_name("summary", keys), keys, {"words": digest}),)
+    front = [[focus.start_ns, focus.end_ns, focus.app, focus.title] for focus in session.focus if not focus.excluded]
+    notes = [[note.id, note.at_ns, note.text] for note in session.notes]
+    # How far the session had got counts: a summary made of a part is not the whole session's, even where nothing new
+    # was shown or said. Notes stay out of the name: a later one makes `enrich` run again, but a summary is there.
+    reached = _hash([session.end_ns, front])
+    return (Unit(unit_name("summary", [*keys, reached]), keys, {"words": _hash([notes, front]), "reached": reached}),)
+
+
+def _hash(value: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()
 
 
 UNITS: Final[dict[str, Callable[[Session], tuple[Unit, ...]]]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pepys.enrich.plan import STAGES, UNITS
@@ -22,12 +22,23 @@ def enrichment_state(session: Session, running: Collection[str] = ()) -> dict[st
     Returns:
         `{"state", "stages": [{"name", "state", "seconds", "cost_usd", "error"?}], "cost_usd"}`. The whole is
         `completed` when no stage is failed, running or pending; a skipped stage names what is missing in `error`.
+        While a session is being recorded nothing of it is `completed`, for more is to come.
     """
     stages = [stage for name in STAGES if (stage := _stage(session, name, running)) is not None]
-    told = {str(stage["state"]) for stage in stages}
-    whole = next((state for state in ("running", "failed", "pending") if state in told), "completed")
     spent = sum(ref.cost_nanos for ref in session.artifacts) / 1e9
-    return {"state": whole, "stages": stages, "cost_usd": spent}
+    return {"state": whole_state(session, stages), "stages": stages, "cost_usd": spent}
+
+
+def whole_state(session: Session, stages: Collection[Mapping[str, Any]]) -> str:
+    """The state of some stages of a session taken together."""
+    told = {str(stage["state"]) for stage in stages}
+    ended = "pending" if is_growing(session) else "completed"
+    return next((state for state in ("running", "failed", "pending") if state in told), ended)
+
+
+def is_growing(session: Session) -> bool:
+    """Whether the session is still being recorded, so that only what is sealed of it can be read."""
+    return session.state == "recording"
 
 
 def _stage(session: Session, name: str, running: Collection[str]) -> dict[str, Any] | None:
@@ -43,7 +54,7 @@ def _stage(session: Session, name: str, running: Collection[str]) -> dict[str, A
         "seconds": round(sum(ref.seconds for ref in refs), 3),
         "cost_usd": sum(ref.cost_nanos for ref in refs) / 1e9,
     }
-    if wanted <= done:
+    if wanted <= done and not is_growing(session):
         stage["state"] = "completed"
     elif name in running or "*" in running:
         stage["state"] = "running"

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pepys.enrich.pictures import Box, Gray, dark_on_light
+from pepys.enrich.pictures import Box, Gray, dark_on_light, evened
 from pepys.enrich.stage import EngineMissing
 from pepys.enrich.stages.screen_text import ReadLine
 
@@ -68,7 +68,7 @@ class Tesseract:
 
         api = self._open()
         height, width = picture.shape
-        image = Image.fromarray(dark_on_light(picture))
+        image = Image.fromarray(evened(dark_on_light(picture), picture))
         api.SetImage(image.resize((width * SCALE, height * SCALE), Image.Resampling.LANCZOS))
         api.Recognize()
         found = api.GetIterator()

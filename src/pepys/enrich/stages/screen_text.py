@@ -56,7 +56,7 @@ class ScreenTextStage:
     """Text of shots."""
 
     name = "screen_text"
-    version = 1
+    version = 2
 
     def __init__(self, reader: TextReader | None = None) -> None:
         self._reader = reader

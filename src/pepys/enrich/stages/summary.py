@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import metadata
 from typing import Final
 
@@ -34,7 +34,11 @@ GREETING_WORDS: Final = 4
 SPARE: Final = 3
 """Up to so many times as much is asked for, because some of it repeats."""
 ALIKE: Final = 0.6
-"""Of the words of two sentences together."""
+"""Of the words of two sentences together: near enough where there is more than fits."""
+SAME: Final = 0.75
+"""Of the words of two sentences together: one sentence, heard or read twice."""
+PAUSE_MS: Final = 2_000
+"""A sentence does not go on after a longer silence."""
 
 _PLAIN_WORDS: Final = frozenset(
     (
@@ -46,6 +50,7 @@ _PLAIN_WORDS: Final = frozenset(
     )
 )  # fmt: skip
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
+_PUNCTUATION: Final = ".,;:!?…()[]\"'“”‘’"
 _CLAUSE_END: Final = re.compile(r"[,;:]\s|\s[-–—]\s")
 _FILLERS: Final = re.compile(r"^(?:(?:so|and|but|well|okay|ok|now|um|uh|er|right|then|yeah|yes),?\s+)+", re.IGNORECASE)
 _GREETING: Final = re.compile(r"^(?:good (?:morning|afternoon|evening)|hello|hi|thanks|thank you|bye)\b", re.IGNORECASE)
@@ -55,7 +60,7 @@ class SummaryStage:
     """The extractive summary."""
 
     name = "summary"
-    version = 1
+    version = 2
 
     def units(self, session: Session) -> tuple[Unit, ...]:
         """One unit, made from what the other stages made."""
@@ -78,13 +83,13 @@ class SummaryStage:
         notes = _distinct(note.text for note in session.notes if note.kind == "note" and note.text.strip())
         speech = _speech_sentences(source.items("transcript"))
         screen = _screen_sentences(source.items("screen_text"))
-        sentences = speech if len(speech) >= SPEECH_ENOUGH else [*speech, *screen[:SCREEN_SENTENCES]]
+        sentences = speech if len(speech) >= SPEECH_ENOUGH else _folded([*speech, *screen[:SCREEN_SENTENCES]])
         apps = _apps(session)
         chosen = _choose(sentences, TEXT_CHARS)
         text = " ".join([*(_sentence(note) for note in notes[:NOTE_POINTS] if not chosen), *chosen])
         if apps:
             text = f"{text} In front: {', '.join(apps)}.".strip()
-        points = _distinct([*notes[:NOTE_POINTS], *_choose(sentences, POINTS_CHARS)])[:POINTS]
+        points = _distinct([*notes[:NOTE_POINTS], *(_others(sentences, chosen) or chosen)])[:POINTS]
         title = _title(notes, speech, screen, session)
         return [to_json(Summary(title, text, tuple(points)))]
 
@@ -93,16 +98,25 @@ def _speech_sentences(items: Sequence[Item]) -> list[str]:
     """What was said, in time order over all tracks, as sentences."""
     spoken = sorted((utterance_from_json(item) for item in items), key=lambda turn: (turn.start_ms, turn.track))
     by_track: dict[str, list[str]] = defaultdict(list)
+    ended_ms: dict[str, int] = {}
     order: list[tuple[int, str, int]] = []
     for turn in spoken:
         parts = by_track[turn.track]
-        if parts and parts[-1][-1:] not in ".!?" and len(parts[-1]) < TEXT_CHARS:
+        near = turn.start_ms - ended_ms.get(turn.track, turn.start_ms) <= PAUSE_MS
+        if parts and near and _goes_on(parts[-1], turn.text) and len(parts[-1]) < TEXT_CHARS:
             parts[-1] = f"{parts[-1]} {turn.text}"
         else:
             order.append((turn.start_ms, turn.track, len(parts)))
             parts.append(turn.text)
+        ended_ms[turn.track] = turn.end_ms
     whole = (by_track[track][index] for _, track, index in sorted(order))
-    return _distinct(part for text in whole for part in _SENTENCE_END.split(text))[: limits.SUMMARY_SENTENCES]
+    parts = _distinct(part for text in whole for part in _SENTENCE_END.split(text))
+    return _folded(parts[: limits.SUMMARY_SENTENCES])
+
+
+def _goes_on(text: str, after: str) -> bool:
+    """Whether `after` is the rest of the sentence `text` began: the engine begins a sentence with a capital letter."""
+    return text[-1:] not in ".!?" and after.lstrip()[:1].islower()
 
 
 def _screen_sentences(items: Sequence[Item]) -> list[str]:
@@ -112,7 +126,7 @@ def _screen_sentences(items: Sequence[Item]) -> list[str]:
         for line in screen_text_from_json(item).lines:
             if _is_prose(line.text):
                 seen[line.text] = seen.get(line.text, 0) + 1
-    return sorted(seen, key=lambda text: -seen[text])[: limits.SUMMARY_SENTENCES]
+    return _folded(sorted(seen, key=lambda text: -seen[text])[: limits.SUMMARY_SENTENCES])
 
 
 def _is_prose(text: str) -> bool:
@@ -128,10 +142,49 @@ def _is_prose(text: str) -> bool:
     )
 
 
-def _alike(one: str, other: str) -> bool:
-    """Whether two sentences say the same in nearly the same words, as people and recognition do."""
-    words, others = set(one.lower().split()), set(other.lower().split())
-    return len(words & others) >= ALIKE * len(words | others)
+def _words(text: str) -> list[str]:
+    """The words of a sentence without case and punctuation."""
+    return [word for part in text.casefold().split() if (word := part.strip(_PUNCTUATION))]
+
+
+def _alike(one: Collection[str], other: Collection[str], part: float) -> bool:
+    """Whether two sentences, given their words, say the same in nearly the same words."""
+    words, others = set(one), set(other)
+    shared = len(words & others)
+    return shared >= part * (len(words) + len(others) - shared)
+
+
+def _is_same(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two sentences are one that was heard or read twice; other numbers make another sentence."""
+    if min(len(one), len(other)) < SAME * max(len(one), len(other)):  # for speed: of 2,000 each meets each
+        return False
+    return _alike(one, other, SAME) and not any(any(map(str.isdigit, word)) for word in one ^ other)
+
+
+def _is_within(part: Sequence[str], whole: Sequence[str]) -> bool:
+    """Whether `part` stands in `whole`, word by word."""
+    size = len(part)
+    return any(list(whole[first : first + size]) == list(part) for first in range(len(whole) - size + 1))
+
+
+def _folded(sentences: Iterable[str]) -> list[str]:
+    """Each sentence once, in the first one's place, and no fragment beside the sentence that holds it.
+
+    Recognition says a sentence's last word alone before the sentence, and reads one line in two ways.
+    """
+    kept: list[tuple[str, list[str], frozenset[str]]] = []
+    for text in sentences:
+        words = _words(text)
+        if not words:
+            continue
+        while kept and len(kept[-1][1]) < len(words) and _is_within(kept[-1][1], words):
+            kept.pop()
+        if kept and _is_within(words, kept[-1][1]):
+            continue
+        different = frozenset(words)
+        if not any(_is_same(different, others) for _, _, others in kept):
+            kept.append((text, words, different))
+    return [text for text, _, _ in kept]
 
 
 def _is_greeting(text: str) -> bool:
@@ -160,11 +213,17 @@ def _choose(sentences: Sequence[str], chars: int) -> list[str]:
     return chosen or [_shortened(usable[0], chars)]
 
 
+def _others(sentences: Sequence[str], told: Sequence[str]) -> list[str]:
+    """The sentences that say most beside those told already."""
+    rest = [text for text in sentences if len(text.split()) >= TITLE_WORDS and _sentence(text) not in told]
+    return _choose(rest, POINTS_CHARS) if rest else []
+
+
 def _fitting(sentences: Iterable[str], chars: int) -> list[str]:
     """As many as `chars` holds, none that says the same as an earlier one."""
     fitting: list[str] = []
     for sentence in sentences:
-        if len(sentence) <= chars and not any(_alike(sentence, other) for other in fitting):
+        if len(sentence) <= chars and not any(_alike(_words(sentence), _words(other), ALIKE) for other in fitting):
             fitting.append(sentence)
             chars -= len(sentence)
     return fitting
