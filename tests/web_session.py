@@ -12,6 +12,7 @@ from pepys.store.store import Store
 from pepys.store.writer import SessionWriter
 
 MIME = 'video/mp4; codecs="avc1.42c028,mp4a.40.2"'
+SOUND_MIME = 'audio/mp4; codecs="mp4a.40.2"'
 FRAGMENT_NS = 800 * NS_PER_MS
 STARTED_WALL_NS = 1_800_000_000 * NS_PER_S
 
@@ -30,15 +31,27 @@ class Tape:
     segment: int = -1
     fragments: dict[tuple[int, int], bytes] = field(default_factory=dict)
     fragment_bytes: int = 2_000
+    track: str = "video"
+    segments: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.session = new_session_id(self.started_wall_ns)
         header = ev.SessionStarted(self.session, self.name, self.started_wall_ns, "device", self.tags)
         self.writer = SessionWriter.create(self.store, header)
-        self.writer.append(ev.TrackStarted("video", "video", ":0", "h264", 1280, 720))
+        if self.track == "video":
+            self.writer.append(ev.TrackStarted("video", "video", ":0", "h264", 1280, 720))
+        else:
+            self.writer.append(ev.TrackStarted(self.track, "audio", "mix", "aac"))
         self.writer.append(ev.TrackStarted("shots", "shots", ":0", "png", 1280, 720))
         self.writer.append(ev.TrackStarted("activity", "activity", ":0"))
         self._blob = None
+
+    def turn_to(self, track: str) -> None:
+        """The next span has its media in another track."""
+        self.segments[self.track], self.track = self.segment, track
+        if track not in self.segments:
+            self.writer.append(ev.TrackStarted(track, "audio", "mix", "aac"))
+        self.segment = self.segments.get(track, -1)
 
     def begin_span(self) -> None:
         """Recording begins or goes on."""
@@ -46,7 +59,7 @@ class Tape:
         init = self.writer.put(b"init %d of %s" % (self.span, self.session.encode()))
         self.writer.append(
             ev.SpanStarted(self.span, self.at_ns, self.media_ns, "boot", self.at_ns, self.started_wall_ns + self.at_ns),
-            ev.InitWritten("video", self.span, init, MIME),
+            ev.InitWritten(self.track, self.span, init, MIME if self.track == "video" else SOUND_MIME),
         )
         self.writer.sync()
 
@@ -54,10 +67,10 @@ class Tape:
         """Write some fragments into the growing segment; `seal` gives it its name."""
         if self._blob is None:
             self.segment += 1
-            self._blob = self.writer.open_segment("video", self.segment)
+            self._blob = self.writer.open_segment(self.track, self.segment)
             self._first = (self.media_ns, self.at_ns)
             self._table: list[tuple[int, int, int, int]] = []
-            self.writer.append(ev.SegmentOpened("video", self.segment, self.span, self._blob.name))
+            self.writer.append(ev.SegmentOpened(self.track, self.segment, self.span, self._blob.name))
         for _ in range(fragments):
             index = len(self._table)
             data = (b"%d/%d " % (self.segment, index) * self.fragment_bytes)[: self.fragment_bytes]
@@ -66,8 +79,8 @@ class Tape:
             self._blob.sync()
             self._table.append((offset, len(data), self.media_ns, FRAGMENT_NS))
             self.writer.append(
-                ev.FragmentWritten("video", self.segment, offset, len(data), self.media_ns, FRAGMENT_NS, self.at_ns),
-                ev.Beat("video", self.at_ns, index + 1, index + 1, 0),
+                ev.FragmentWritten(self.track, self.segment, offset, len(data), self.media_ns, FRAGMENT_NS, self.at_ns),
+                ev.Beat(self.track, self.at_ns, index + 1, index + 1, 0),
             )
             self.at_ns += FRAGMENT_NS
             self.media_ns += FRAGMENT_NS
@@ -83,7 +96,7 @@ class Tape:
         media_ns, at_ns = self._first
         self.writer.append(
             ev.SegmentSealed(
-                "video", self.segment, self.span, name, size, media_ns, self.media_ns - media_ns, at_ns,
+                self.track, self.segment, self.span, name, size, media_ns, self.media_ns - media_ns, at_ns,
                 tuple(self._table),
             )
         )  # fmt: skip

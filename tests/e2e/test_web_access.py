@@ -55,11 +55,13 @@ def test_health_and_shell_are_public_and_hold_nothing(server: Served) -> None:
     two_spans(server.store, name="secret name")
     with server.client(signed_in=False) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
-        for path in ("/", "/sign-in", "/s/0", "/search"):
+        for path in ("/", "/sign-in", "/s/0", "/search", "/live"):
             assert client.get(path).content == SHELL
         assert client.get("/assets/app-abc123.js").status_code == 200
-        for path in ("/assets/none.js", "/favicon.ico", "/assets/%2e%2e/index.html"):
-            assert client.get(path).status_code == 404
+        for path in ("/assets/none.js", "/favicon.ico", "/assets/%2e%2e/index.html", "/metrics", "/docs", "/s", "/s/",
+                     "/s/0/1", "/live/x", "/index.html"):  # fmt: skip
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), path
 
 
 def test_other_names_are_refused(server: Served) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from pepys import limits
+from pepys.cli.search import _KINDS as COMMAND_KINDS
 from pepys.model.artifacts import ScreenText, TextLine, to_json
 from pepys.model.manifest import ArtifactRef
 from pepys.sessions.edits import edit_session
@@ -19,8 +20,9 @@ from pepys.sessions.queries import Library
 from pepys.store.edits import add_artifacts
 from pepys.store.reader import load
 from pepys.web import shapes, shapes_review
+from pepys.web.search import KINDS
 from tests.web_app import Served, served
-from tests.web_session import FRAGMENT_NS, Tape, busy_hour, two_spans
+from tests.web_session import FRAGMENT_NS, SOUND_MIME, Tape, busy_hour, two_spans
 
 
 @pytest.fixture
@@ -271,6 +273,39 @@ def test_recording_is_steered(server: Served) -> None:
     assert [name for name, _ in server.host.calls] == ["start", "pause", "resume", "stop"]
 
 
+def test_an_interrupted_session_is_resumed_or_completed_by_its_id(server: Served) -> None:
+    session = two_spans(server.store).session
+    with server.client() as client:
+        for word in ("resume", "stop"):
+            shapes.Status.model_validate(client.post(f"/api/v1/sessions/{session}/{word}").json())
+            assert client.post(f"/api/v1/sessions/none/{word}").status_code == 404
+    assert server.host.calls == [("resume", session), ("stop", session)]
+
+
+def test_sound_alone_is_served_as_sound(server: Served) -> None:
+    tape = Tape(server.store, track="audio.mix")
+    tape.begin_span()
+    tape.write(2)
+    tape.end()
+    told = _get(server, f"/sessions/{tape.session}/playback", shapes_review.Playback)
+    assert [span["mime"] for span in told["spans"]] == [SOUND_MIME] and len(told["segments"]) == 1
+    with server.client() as client:
+        for path in ("inits/0", "segments/0", "segments/0/fragments/1"):
+            answer = client.get(f"/api/v1/sessions/{tape.session}/media/{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mp4"), path
+        assert answer.content == tape.fragments[0, 1]
+
+
+def test_an_unknown_kind_is_refused_and_the_kinds_are_named(server: Served) -> None:
+    with server.client() as client:
+        answer = client.get("/api/v1/search?q=x&kind=zzz")
+        assert (answer.status_code, answer.json()["code"]) == (422, "usage")
+        assert "screen_text" in answer.json()["remedy"]
+        for kind in ("", *KINDS):
+            assert client.get(f"/api/v1/search?q=x&kind={kind}").status_code == 200
+    assert KINDS == COMMAND_KINDS
+
+
 def test_enrichment_is_asked_for_and_the_worker_woken(server: Served) -> None:
     tape = two_spans(server.store)
     with server.client() as client:
@@ -301,5 +336,11 @@ def test_openapi_names_every_route_with_its_shapes(server: Served) -> None:
     assert (
         "video/mp4" in paths["/api/v1/sessions/{session_id}/media/segments/{n}"]["get"]["responses"]["200"]["content"]
     )
+    proofs = document["components"]["securitySchemes"]
+    assert (proofs["session"]["in"], proofs["session"]["name"]) == ("cookie", server.desk.cookie)
+    assert proofs["token"]["scheme"] == "bearer"
+    assert document["security"] == [{"session": []}, {"token": []}]
+    open_paths = {path for path, methods in paths.items() if any(m.get("security") == [] for m in methods.values())}
+    assert open_paths == {"/healthz", "/api/v1/sign-in"}
     for name in ("Overview", "Playback", "Items", "Hits", "Problem"):
         assert name in document["components"]["schemas"]

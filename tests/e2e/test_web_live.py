@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from pepys.demo.activity import Activity
 from pepys.demo.servers import MIC_SINK, SoundServer, WindowManager
 from pepys.media.fmp4 import parse_fragments
+from pepys.sessions.control import orphans
+from pepys.store.reader import load
 from pepys.store.store import open_store
+from tests.made_session import Made, make_session
 from tests.waiting import wait_until
-from tests.web_daemon import serving
+from tests.web_daemon import PEPYS, serving
 from tests.web_page import Watched, browser, until, video
 from tests.web_session import is_gapless
 
@@ -21,6 +28,8 @@ __all__ = ["browser"]  # a fixture, found by its name
 
 MARKER = "heliotrope archive 4402"
 BEHIND_S = 6.0
+LATE_NS = 20_000_000_000
+LAG_S = 4.0
 SPOKEN = "The harbor budget was moved to Thursday."
 
 
@@ -72,6 +81,167 @@ def test_a_recording_plays_while_it_grows_and_is_enriched_at_its_end(
         assert watched.trouble == []
         hits = client.get("/search", params={"q": "heliotrope"}).json()["hits"]
         assert hits and all(hit["session_id"] == session for hit in hits)
+
+
+def test_live_opened_late_follows_the_edge_and_ends_on_the_session(
+    home: Path, window_manager: WindowManager, sound_server: SoundServer, browser: BrowserContext, tmp_path: Path
+) -> None:
+    """In the middle of a segment, which has its only key frame at its start."""
+    env = {**window_manager.env, **sound_server.env}
+    with (
+        serving() as daemon,
+        httpx.Client(base_url=f"{daemon.url}/api/v1", timeout=60) as client,
+        Activity(env, tmp_path, lines=[MARKER], sink=MIC_SINK),
+    ):
+        client.headers["Authorization"] = f"Bearer {open_store(home).keys.api_token()}"
+        session = client.post("/recording", json={"name": "late"}).json()["session"]
+        _wait_for_media(client, session, LATE_NS)
+        watched = Watched(browser)
+        page, asks = watched.page, UnderWay(watched.page)
+        page.goto(daemon.address)
+        page.goto(f"{daemon.url}/live")
+        until(page, "video.videoWidth > 0 && video.buffered.length > 0 && video.readyState >= 3")
+        _follows(watched, client, session)
+        expect(page.locator(".badge")).to_have_text(re.compile(r"Live\s+[0-3]\.\d s ago"))
+        expect(page.get_by_role("list", name="Tracks")).to_contain_text(re.compile(r"\d+ frames?, \d+ dropped"))
+        assert page.get_by_text("cannot be played").count() == 0
+        _lets_go_while_hidden(watched, asks)
+        _follows(watched, client, session)
+        page.get_by_role("button", name="End session").click()
+        expect(page).to_have_url(f"{daemon.url}/s/{session}")
+        until(page, "video.readyState >= 2 && video.videoWidth > 0")
+        assert watched.trouble == []
+
+
+def test_a_recorder_that_dies_is_told_on_the_live_page_and_goes_on_from_there(
+    home: Path, window_manager: WindowManager, browser: BrowserContext
+) -> None:
+    with serving() as daemon, httpx.Client(base_url=f"{daemon.url}/api/v1", timeout=60) as client:
+        client.headers["Authorization"] = f"Bearer {open_store(home).keys.api_token()}"
+        session = client.post("/recording", json={"name": "cut off"}).json()["session"]
+        _wait_for_media(client, session, 3_000_000_000)
+        page = Watched(browser).page
+        page.goto(daemon.address)
+        page.goto(f"{daemon.url}/live")
+        expect(page.get_by_role("button", name="End session")).to_be_visible()
+        os.kill(orphans(home)[0].pid, signal.SIGKILL)
+        expect(page.get_by_role("heading", name=re.compile(r"The recording stopped at \d\d:\d\d"))).to_be_visible()
+        assert page.get_by_text("Nothing is recorded now").count() == 0
+        page.get_by_role("button", name="Go on recording").click()
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        wait_until(lambda: client.get("/status").json()["state"] == "recording", 20, "recording again")
+        assert client.get("/status").json()["session"] == session
+        os.kill(orphans(home)[0].pid, signal.SIGKILL)
+        page.get_by_role("button", name="Go on recording").wait_for()
+        page.get_by_role("button", name="End session").click()
+        expect(page).to_have_url(f"{daemon.url}/s/{session}")
+        overview = client.get(f"/sessions/{session}/overview").json()
+        assert overview["session"]["state"] == "completed"
+        assert {gap["reason"] for gap in overview["gaps"]} == {"crash"}
+
+
+def test_playing_goes_over_damage_and_says_how_much_is_missing(home: Path, browser: BrowserContext) -> None:
+    store = open_store(home)
+    session = make_session(store, Made(spans=(16.0,), segment_s=4.0))
+    video_track = next(track for track in load(store, session).tracks if track.track == "video")
+    _damage(home, video_track.segments[1].blob)
+    sentence = "Four seconds cannot be played. Sound, shots and text of that time are whole."
+    with serving() as daemon:
+        page = Watched(browser).page
+        page.goto(daemon.address)
+        page.goto(f"{daemon.url}/s/{session}")
+        until(page, "video.readyState >= 2")
+        page.get_by_role("button", name="Play", exact=True).click()
+        until(page, "video.currentTime > 2")
+        assert page.get_by_text("cannot be played").count() == 0, "said where it is not"
+        expect(page.get_by_text(sentence)).to_be_visible()
+        assert float(video(page, "video.currentTime")) < 10
+        until(page, "video.currentTime > 9 && !video.paused")
+        expect(page.get_by_text(sentence)).to_be_hidden()
+        page.keyboard.press("4")
+        expect(page.get_by_text(sentence)).to_be_visible()
+        until(page, "!video.seeking && video.readyState >= 2 && video.currentTime >= 8")
+
+
+def test_a_session_without_video_plays_its_sound(
+    home: Path, window_manager: WindowManager, sound_server: SoundServer, browser: BrowserContext, tmp_path: Path
+) -> None:
+    env = {**window_manager.env, **sound_server.env}
+    with (
+        serving() as daemon,
+        httpx.Client(base_url=f"{daemon.url}/api/v1", timeout=60) as client,
+        Activity(env, tmp_path, lines=[], spoken=SPOKEN, sink=MIC_SINK),
+    ):
+        client.headers["Authorization"] = f"Bearer {open_store(home).keys.api_token()}"
+        subprocess.run([*PEPYS, "start", "--no-video"], check=True, timeout=60, capture_output=True)
+        session = client.get("/status").json()["session"]
+        assert _wait_for_media(client, session, 4_000_000_000)["spans"][0]["mime"].startswith("audio/")
+        watched = Watched(browser)
+        page = watched.page
+        page.goto(daemon.address)
+        page.goto(f"{daemon.url}/live")
+        words = page.get_by_text("This session has no video. Sound, shots and notes play.")
+        expect(words).to_be_visible()
+        _follows(watched, client, session)
+        page.get_by_role("button", name="End session").click()
+        expect(page).to_have_url(f"{daemon.url}/s/{session}")
+        expect(words).to_be_visible()
+        until(page, "video.readyState >= 2")
+        page.get_by_role("button", name="Play", exact=True).click()
+        until(page, "video.currentTime > 1.5 && video.webkitAudioDecodedByteCount > 0")
+        page.keyboard.press("5")
+        until(page, "!video.seeking && video.currentTime > video.duration / 2 - 0.5")
+        assert watched.trouble == []
+
+
+def _damage(home: Path, blob: str) -> None:
+    """Turn one byte in the middle of the blob's file."""
+    path = next(path for path in home.rglob("*") if path.is_file() and blob.removeprefix("b3-") in path.name)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def _follows(watched: Watched, client: httpx.Client, session: str) -> None:
+    """The picture advances, close behind what is written."""
+    before_s = float(video(watched.page, "video.currentTime"))
+    until(watched.page, f"video.currentTime > {before_s + 2}")
+
+    def near() -> bool:
+        edge_s = client.get(f"/sessions/{session}/playback").json()["spans"][-1]["media_end_ns"] / 1e9
+        return bool(edge_s - float(video(watched.page, "video.currentTime")) < LAG_S)
+
+    wait_until(near, 10, "the edge")
+    assert video(watched.page, "video.buffered.length") == 1
+
+
+class UnderWay:
+    """The requests of a page that have not ended; made before the page is opened."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._requests: set[Request] = set()
+        page.on("request", lambda request: self._requests.add(request))
+        page.on("requestfailed", lambda request: self._requests.discard(request))
+        page.on("requestfinished", lambda request: self._requests.discard(request))
+
+    def has(self, part: str) -> bool:
+        self._page.evaluate("1")  # lets what happened in the browser be told
+        return any(part in request.url for request in self._requests)
+
+
+def _lets_go_while_hidden(watched: Watched, asks: UnderWay) -> None:
+    """A hidden page holds no connection: the event stream and the long poll end, and begin again when it is seen."""
+    turn = """hidden => {
+        Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    wait_until(lambda: asks.has("/events") and asks.has("/playback"), 10, "the event stream and the long poll")
+    watched.page.evaluate(turn, True)
+    wait_until(lambda: not (asks.has("/events") or asks.has("/playback")), 5, "nothing held")
+    watched.page.evaluate(turn, False)
+    wait_until(lambda: asks.has("/events") and asks.has("/playback"), 10, "the event stream and the long poll")
 
 
 def _plays_near_the_edge(watched: Watched, client: httpx.Client, session: str) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 
+from pepys.errors import Busy, PepysError
 from pepys.sessions.control import ask_host, host_running
 from pepys.store.store import open_store
+from pepys.web import daemon as daemon_module
+from pepys.web.daemon import Daemon
+from pepys.web.worker import Worker
 from tests.waiting import wait_until
 from tests.web_daemon import PEPYS, serving
 from tests.web_session import two_spans
@@ -57,6 +66,43 @@ def test_a_second_daemon_is_refused(home: Path) -> None:
         second = _run("serve", "--port", "0", "--json")
         assert second.returncode == 8
         assert json.loads(second.stdout)["error"]["code"] == "busy"
+
+
+def test_beside_a_foreground_recording_no_page_is_promised(home: Path) -> None:
+    with serving():
+        told = home / "run" / "host.json"
+        told.write_text(json.dumps({**json.loads(told.read_text()), "kind": "foreground"}))
+        refused = _run("serve", "--port", "0")
+    assert refused.returncode == 8
+    assert "`pepys stop`" in refused.stderr and "pepys open" not in refused.stderr
+
+
+def test_a_daemon_whose_part_fails_ends_and_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Worker) -> None:
+        raise PepysError("the worker cannot be watched", "run it again")
+
+    monkeypatch.setattr(Worker, "run", broken)
+    with pytest.raises(PepysError, match="cannot be watched"):
+        asyncio.run(Daemon(home, "127.0.0.1", 0, lambda address: None).run())
+    assert not (home / "run" / "host.json").exists()
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_cannot_be_enriched_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(store: object, session: str) -> str:
+        raise Busy("the queue is full", "")
+
+    async def pushes() -> AsyncIterator[dict[str, Any]]:
+        yield {"push": "session", "session": "abc", "state": "completed"}
+
+    woken: list[bool] = []
+    monkeypatch.setattr(daemon_module, "request_enrichment", refuse)
+    host: Any = SimpleNamespace(store=None, subscribe=lambda: contextlib.nullcontext(pushes()))
+    worker: Any = SimpleNamespace(wake=lambda: woken.append(True))
+    await daemon_module._enrich_ended(host, worker)
+    assert "abc" in caplog.text and "the queue is full" in caplog.text and woken == [True]
 
 
 def test_a_port_in_use_is_refused_with_a_way_out(home: Path) -> None:

@@ -16,13 +16,13 @@ from pepys.model.session import Focus, Note, Session
 from pepys.review.apps import stretches
 from pepys.review.items import items
 from pepys.review.overview import overview
-from pepys.review.playback import playback
+from pepys.review.playback import find_segment, init_mime, playback
 from pepys.review.rows import Extras, one_line
 from pepys.review.shelf import Shelf
 from pepys.review.shots import find_shot, shot_text
 from pepys.review.texts import Texts, read_texts
 from pepys.store.store import Store, open_store
-from tests.web_session import FRAGMENT_NS, Tape, busy_hour, is_gapless, two_spans
+from tests.web_session import FRAGMENT_NS, MIME, SOUND_MIME, Tape, busy_hour, is_gapless, two_spans
 
 
 @pytest.fixture
@@ -147,6 +147,46 @@ def test_playback_grows_with_a_live_session(store: Store) -> None:
     assert playback(shelf.session(tape.session), "paused")["version"] != sealed["version"]
     tape.end()
     assert playback(shelf.session(tape.session), "completed")["live"] is False
+
+
+def test_a_session_of_sound_alone_plays_its_mix(store: Store) -> None:
+    tape = Tape(store, track="audio.mix")
+    tape.begin_span()
+    tape.write(3)
+    tape.write(1, seal=False)
+    session = Shelf(store).session(tape.session)
+    told = playback(session, "recording")
+    assert [(span["mime"], span["media_end_ns"]) for span in told["spans"]] == [(SOUND_MIME, 4 * FRAGMENT_NS)]
+    assert [part["n"] for part in told["segments"]] == [0] and told["tail"]["n"] == 1
+    assert init_mime(session, 0) == "audio/mp4"
+    segment = find_segment(session, 0)
+    assert segment is not None and segment.blob
+    tape.end()
+
+
+def test_a_span_without_video_plays_its_mix_between_the_others(store: Store) -> None:
+    tape = Tape(store)
+    tape.begin_span()
+    tape.write(2)
+    tape.write(1)
+    tape.pause(FRAGMENT_NS)
+    tape.turn_to("audio.mix")
+    tape.begin_span()
+    tape.write(2)
+    tape.pause(FRAGMENT_NS)
+    tape.turn_to("video")
+    tape.begin_span()
+    tape.write(1, seal=False)
+    session = Shelf(store).session(tape.session)
+    told = playback(session, "recording")
+    assert [span["mime"] for span in told["spans"]] == [MIME, SOUND_MIME, MIME]
+    assert [part["n"] for part in told["segments"]] == [0, 1, 2] and told["tail"]["n"] == 3
+    assert is_gapless([(part["media_start_ns"], part["duration_ns"]) for part in told["segments"]])
+    assert init_mime(session, 1) == "audio/mp4"
+    between, growing = find_segment(session, 2), find_segment(session, 3)
+    assert between is not None and between.span == 1
+    assert growing is not None and growing.span == 2 and not growing.blob
+    tape.end()
 
 
 def test_a_recorder_that_died_ends_the_live_view(store: Store) -> None:

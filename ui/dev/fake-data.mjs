@@ -37,6 +37,8 @@ function appsOf(wall_ms, gaps, next) {
   return apps;
 }
 
+const INTERRUPTED = 4;
+
 /** Rows of the list, newest first. */
 export function makeRows(count, now_ms) {
   const next = numbers(7);
@@ -45,11 +47,12 @@ export function makeRows(count, now_ms) {
   for (let index = 1; index < count; index += 1) {
     const duration_ms = Math.round((0.15 + next() * next() * 4) * 3600_000);
     const gaps = next() > 0.6 ? [{ start_ms: Math.round(duration_ms * 0.4), end_ms: Math.round(duration_ms * 0.4 + 9 * MINUTE), reason: next() > 0.8 ? "crash" : "pause" }] : [];
+    if (index === INTERRUPTED) gaps.splice(0, gaps.length, { start_ms: Math.round(duration_ms * 0.7), end_ms: Math.round(duration_ms * 0.7), reason: "crash" });
     const wall_ms = duration_ms + gaps.reduce((sum, gap) => sum + gap.end_ms - gap.start_ms, 0);
     rows.push({
       id: `0s${String(index).padStart(8, "0")}abcdefghijklmnop`,
       name: TITLES[index % TITLES.length],
-      state: index === 4 ? "interrupted" : "completed",
+      state: index === INTERRUPTED ? "interrupted" : "completed",
       started_at: new Date(start).toISOString(),
       ended_at: new Date(start + wall_ms).toISOString(),
       duration_ms,
@@ -58,10 +61,10 @@ export function makeRows(count, now_ms) {
       summary: LINES[index % LINES.length],
       bytes_on_disk: Math.round(duration_ms * 120),
       cost_usd: index % 3 ? 0 : 0.03,
-      enrichment_state: index === 6 ? "running" : "done",
+      enrichment_state: index === 6 ? "running" : index === 2 ? "pending" : "done",
       apps: appsOf(wall_ms, gaps, next),
       gaps,
-      poster: `p${index % SCREENS.length}`,
+      poster: index === 3 ? null : `p${index % SCREENS.length}`,
     });
     start -= (3 + next() * 12) * 3600_000;
   }

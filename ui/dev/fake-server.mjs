@@ -133,7 +133,26 @@ const ROUTES = [
     tellSession(id);
     return { status: 201, json: { id: note.id, at_ms: note.at_ms } };
   }],
-  ["POST", /^\/sessions\/([^/]+)\/enrich$/, () => ({ status: 202, json: { job: "j1" } })],
+  ["POST", /^\/sessions\/([^/]+)\/enrich$/, ([id]) => {
+    for (const [state, after] of [["running", 1500], ["completed", 5000]]) {
+      setTimeout(() => {
+        Object.assign(rowOf(id), { enrichment_state: state });
+        tellSession(id);
+      }, after);
+    }
+    return { status: 202, json: { job: "j1" } };
+  }],
+  ["POST", /^\/sessions\/([^/]+)\/resume$/, () => problem(503, "no_display", "the screen cannot be recorded now", "run `pepys doctor`")],
+  ["POST", /^\/sessions\/([^/]+)\/stop$/, ([id]) => {
+    Object.assign(rowOf(id), { state: "completed" });
+    tellSession(id);
+    return { json: status() };
+  }],
+  ["DELETE", /^\/sessions\/([^/]+)$/, ([id]) => {
+    rows.splice(rows.findIndex((row) => row.id === id), 1);
+    tellSession(id);
+    return { json: { bytes_freed: 1000 } };
+  }],
 ];
 
 async function api(request, url) {

@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../src/api/client";
 import type { PlaySpan } from "../src/api/types";
 import { covered, holds, type MediaBuffer, overHole } from "../src/player/buffer";
+import { besideHole, cannotPlay, holeAt } from "../src/player/damage";
 import { Feed, type FeedHost } from "../src/player/feed";
 import type { Unit } from "../src/player/table";
 
@@ -52,7 +53,7 @@ const SPANS = [0, 1].map((span) => ({ span, init: span, mime: "video/mp4", media
 
 function setUp(more: Partial<FeedHost> = {}) {
   const buffer = new FakeBuffer();
-  const state = { at: 0, holes: [] as [number, number][], ends: 0, asked: [] as string[], waiters: [] as (() => void)[] };
+  const state = { at: 0, holes: 0, ends: 0, asked: [] as string[], waiters: [] as (() => void)[] };
   const host: FeedHost = {
     position: () => state.at,
     fetch: async (path) => {
@@ -60,8 +61,9 @@ function setUp(more: Partial<FeedHost> = {}) {
       const n = Number(path.split("/")[1]);
       return new Float64Array([n * 10, n * 10 + 10]).buffer;
     },
-    hole: (start, end) => state.holes.push([start, end]),
+    hole: () => (state.holes += 1),
     failed: () => {},
+    fetched: () => {},
     reachedEnd: () => (state.ends += 1),
     ...more,
   };
@@ -69,8 +71,11 @@ function setUp(more: Partial<FeedHost> = {}) {
 }
 
 const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 200; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 200; turn += 1) await vi.advanceTimersByTimeAsync(turn < 10 ? 100 : 0);
 };
+
+beforeAll(() => void vi.useFakeTimers());
+afterAll(() => void vi.useRealTimers());
 
 describe("the feed", () => {
   it("puts the header first and fills thirty seconds ahead", async () => {
@@ -111,14 +116,15 @@ describe("the feed", () => {
     const { buffer, state, feed } = setUp({
       fetch: async (path) => {
         const n = Number(path.split("/")[1]);
-        if (n === 1) throw new ApiError(500, "damaged", "the blob is damaged", "");
+        if (n === 1 || n === 2) throw new ApiError(500, "damaged", "the blob is damaged", "");
         return path.startsWith("inits") ? new ArrayBuffer(0) : new Float64Array([n * 10, n * 10 + 10]).buffer;
       },
     });
     feed.update(UNITS, SPANS);
     await settle();
-    expect(state.holes).toEqual([[10, 20]]);
-    expect(buffer.log).toContain("media 20");
+    expect(feed.holes).toEqual([[10, 30]]);
+    expect(state.holes).toBe(2);
+    expect(buffer.log).toContain("media 30");
   });
 
   it("cancels a fetch that a seek left behind", async () => {
@@ -144,6 +150,102 @@ describe("the feed", () => {
     feed.update(UNITS, SPANS);
     await settle();
     expect(state.ends).toBeGreaterThan(0);
+  });
+});
+
+/** The tail of a live session: fragments of 0.8 s, a key frame at the start of each segment alone. */
+class GopBuffer extends FakeBuffer {
+  private next: number | null = null;
+
+  override async appendHeader(name: string): Promise<void> {
+    this.next = null;
+    return super.appendHeader(name);
+  }
+
+  override async append(bytes: ArrayBuffer): Promise<void> {
+    const [start, , key] = Array.from(new Float64Array(bytes));
+    if (!key && this.next !== start) {
+      this.next = null;
+      this.log.push(`dropped ${start}`);
+      return;
+    }
+    await super.append(bytes);
+    this.next = Array.from(new Float64Array(bytes))[1]!;
+  }
+}
+
+describe("the feed, in the middle of a segment", () => {
+  const fragment = (n: number, i: number): Unit => ({ key: `${n}/${i}`, path: `segments/${n}/fragments/${i}`, span: 0, start: n * 8 + i, end: n * 8 + i + 1 });
+  const tail = Array.from({ length: 8 }, (_, i) => fragment(0, i));
+  const whole: Unit = { key: "1", path: "segments/1", span: 0, start: 8, end: 16 };
+  const grown = [...tail, whole];
+
+  function live(lost: string[] = []) {
+    const buffer = new GopBuffer();
+    const { state } = setUp();
+    const feed = new Feed(buffer as unknown as MediaBuffer, {
+      position: () => state.at,
+      fetch: async (path) => {
+        if (lost.includes(path)) throw new ApiError(500, "damaged", "damaged", "");
+        if (path.startsWith("inits")) return new ArrayBuffer(0);
+        const unit = grown.find((one) => one.path === path)!;
+        return new Float64Array([unit.start, unit.end, unit.key.endsWith("/0") || !unit.key.includes("/") ? 1 : 0]).buffer;
+      },
+      hole: () => (state.holes += 1),
+      failed: () => {},
+      fetched: () => {},
+      reachedEnd: () => {},
+    });
+    return { buffer, state, feed };
+  }
+
+  it("begins at the segment's key frame", async () => {
+    const { buffer, state, feed } = live();
+    state.at = 5.5;
+    feed.update(tail, SPANS);
+    await settle();
+    expect(buffer.log).toEqual(["header 0", ...tail.map((unit) => `media ${unit.start}`)]);
+    expect(feed.holes).toEqual([]);
+  });
+
+  it("begins anew where something else was appended between", async () => {
+    const { buffer, state, feed } = live();
+    feed.update(tail.slice(0, 3), SPANS);
+    await settle();
+    state.at = 9;
+    feed.update(grown, SPANS);
+    await settle();
+    state.at = 5;
+    feed.wake();
+    await settle();
+    expect(buffer.log.filter((line) => line.startsWith("dropped"))).toEqual([]);
+    expect(feed.holes).toEqual([]);
+    expect(covered(buffer.ranges, 5, 8)).toBeGreaterThanOrEqual(3);
+  });
+
+  it("gives up what follows a lost fragment, up to the next segment", async () => {
+    const { buffer, state, feed } = live(["segments/0/fragments/2"]);
+    feed.update(grown, SPANS);
+    await settle();
+    expect(feed.holes).toEqual([[2, 8]]);
+    expect(state.holes).toBeGreaterThan(0);
+    expect(buffer.log).toContain("media 8");
+  });
+});
+
+describe("what is said of damage", () => {
+  it("has its real length", () => {
+    expect(cannotPlay(240_000)).toBe("Four minutes cannot be played. Sound, shots and text of that time are whole.");
+    expect(cannotPlay(1000)).toBe("One second cannot be played. Sound, shots and text of that time are whole.");
+    expect(cannotPlay(24_100)).toMatch(/^24 seconds /);
+  });
+
+  it("stands beside the damage alone", () => {
+    expect(besideHole([[10, 20]], 5)).toBeNull();
+    expect(besideHole([[10, 20]], 20.5)).toEqual([10, 20]);
+    expect(besideHole([[10, 20]], 30)).toBeNull();
+    expect(holeAt([[10, 20]], 9.7, 0.5)).toEqual([10, 20]);
+    expect(holeAt([[10, 20]], 20)).toBeNull();
   });
 });
 

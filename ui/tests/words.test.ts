@@ -49,7 +49,7 @@ describe("the list", () => {
 
   it("says a state only where it is not completed", () => {
     expect(stateWord("completed")).toBeNull();
-    expect(stateWord("interrupted")).toBe("Interrupted. Resume or end");
+    expect(stateWord("interrupted")).toBe("Interrupted");
   });
 
   it("says which track is in trouble", () => {

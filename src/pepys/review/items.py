@@ -17,7 +17,7 @@ _TEXT_CHARS = 4_000
 
 
 def items(session: Session, texts: Texts, bucket: int) -> dict[str, Any]:
-    """The items of API.md for one bucket; a bucket past the end is empty."""
+    """The items of one bucket, `pepys.web.shapes_review.Items`; a bucket past the end is empty."""
     from_ms, to_ms = bucket * limits.BUCKET_MS, (bucket + 1) * limits.BUCKET_MS
     return {
         "bucket": bucket,

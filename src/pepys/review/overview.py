@@ -37,7 +37,7 @@ _BUCKETS = 300
 
 
 def overview(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
-    """The overview of API.md; what does not fit at its usual shares is told in smaller ones."""
+    """The overview, `pepys.web.shapes_review.Overview`; what does not fit is told in smaller shares."""
     for share in _SHARES:
         told = _overview(session, texts, extras, share)
         if len(json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()) < limits.OVERVIEW_BYTES:
@@ -72,11 +72,11 @@ def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dic
 
 def _session(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
     summary = texts.summary.text if texts.summary else None
+    row = row_of_session(session, extras, summary)
+    # The overview's own lists say more than a row's, and each byte is sent once.
+    row = {key: value for key, value in row.items() if key not in {"apps", "gaps"}}
     return {
-        **row_of_session(session, extras, summary),
-        # The overview's own lists say more than a row's, and each byte is sent once.
-        "apps": [],
-        "gaps": [],
+        **row,
         "description": session.description[:_DESCRIPTION_CHARS],
         "category": session.category,
         "tracks": [_track(track) for track in session.tracks],

@@ -1,29 +1,48 @@
 """The table of the playback stream: spans, segments, and the growing tail of a live session.
 
-The playback stream is the video track with the mixed sound in it; a session without video has none (`spans` empty).
+The playback stream is the video track with the mixed sound in it; in a span without video it is the mixed sound alone,
+whose init says so by its mime. A session with neither has no stream (`spans` empty).
 Times are media nanoseconds: gaps are not in them. A player appends a span's init, then its segments, or the tail's
 fragments. `version` changes exactly when the answer would: it is what a long poll waits for.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 from pepys.model.session import Segment, Session, Track
 from pepys.review.timespan import ms
 
-PLAYBACK_KIND = "video"
+_VIDEO = "video"
+_MIX = "audio.mix"
 
 
 def playback_track(session: Session) -> Track | None:
-    """The track that plays: the first of kind video that has segments, else the first of that kind."""
-    tracks = [track for track in session.tracks if track.kind == PLAYBACK_KIND or track.track == PLAYBACK_KIND]
-    return next((track for track in tracks if track.segments), tracks[0] if tracks else None)
+    """What plays: the video track, and the mixed sound of the spans that have no video.
+
+    Spans follow one another and segments are only added, so that a segment of both counts from the session's start.
+    """
+    videos = [track for track in session.tracks if _VIDEO in {track.kind, track.track}]
+    video = next((track for track in videos if track.segments), videos[0] if videos else None)
+    mix = next((track for track in session.tracks if track.track == _MIX), None)
+    if video is None or mix is None or not video.segments:
+        return mix if mix is not None and mix.segments else video or mix
+    seen = {init.span for init in video.inits}
+    sounds = [segment for segment in mix.segments if segment.span not in seen]
+    if not sounds:
+        return video
+    both = sorted([*video.segments, *sounds], key=lambda segment: (segment.span, segment.n))
+    return replace(
+        video,
+        inits=(*video.inits, *(init for init in mix.inits if init.span not in seen)),
+        segments=tuple(replace(segment, n=n) for n, segment in enumerate(both)),
+    )
 
 
 def playback(session: Session, state: str, segments_from: int = 0) -> dict[str, Any]:
-    """The playback table of API.md.
+    """The playback table, `pepys.web.shapes_review.Playback`.
 
     Args:
         session: the session as it is now.

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
@@ -22,7 +22,7 @@ from pepys.web import live, media, problems, recording, search, sessions, sign_i
 from pepys.web.answers import json_answer
 from pepys.web.auth import SignIn
 from pepys.web.feed import Feed, Moved
-from pepys.web.guard import Guard, host_rule
+from pepys.web.guard import Guard, host_rule, needs_proof
 from pepys.web.readers import Readers
 from pepys.web.services import HostPort, Services
 from pepys.web.static import Bundle
@@ -58,7 +58,7 @@ def create_app(
         host=host, store=store, clock=clock, sign_in=sign_in_desk, bound=bound, port=port, wake_worker=wake_worker,
         static=static, shelf=Shelf(store), readers=Readers(), feed=Feed(host.subscribe),
     )  # fmt: skip
-    app = FastAPI(
+    app = _Application(
         title="pepys", version=pepys.__version__, description=_DESCRIPTION, openapi_url="/api/v1/openapi.json",
         docs_url=None, redoc_url=None, lifespan=_lifespan,
     )  # fmt: skip
@@ -69,6 +69,24 @@ def create_app(
         app.include_router(part.router)
     _add_page(app)
     return Guard(app, sign_in_desk, host_rule(bound, port))
+
+
+class _Application(FastAPI):
+    """FastAPI, which knows nothing of the guard: its document is told what the guard asks for."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, with the two proofs and the routes that need none."""
+        document = super().openapi()
+        desk: SignIn = self.state.services.sign_in
+        document["components"]["securitySchemes"] = {
+            "session": {"type": "apiKey", "in": "cookie", "name": desk.cookie},
+            "token": {"type": "http", "scheme": "bearer", "description": "The token of `pepys key token`"},
+        }
+        document["security"] = [{"session": []}, {"token": []}]
+        for path, methods in document["paths"].items():
+            for operation in methods.values() if not needs_proof(path) else ():
+                operation["security"] = []
+        return document
 
 
 def _add_page(app: FastAPI) -> None:

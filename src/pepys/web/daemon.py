@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from pepys.web.server import Server, bind, make_server
 from pepys.web.static import Bundle
 from pepys.web.worker import Worker
 
+_LOG: Final = logging.getLogger(__name__)
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -52,6 +54,7 @@ class Daemon:
         self._announce = announce
         self._page = page
         self._clock: Clock = SystemClock()
+        self._failure: BaseException | None = None
         self.interrupted = False
         self.has_page = Bundle(STATIC).built
 
@@ -60,9 +63,10 @@ class Daemon:
 
         Raises:
             Busy: the home has a host, or the port is in use.
+            Exception: what a part of the daemon failed with; the rest of it ended in order.
             PepysError: why the home cannot be served.
         """
-        await asyncio.to_thread(refuse_second_host, self._home, "end it first, or use its page with `pepys open`")
+        await asyncio.to_thread(refuse_second_host, self._home)
         listener = bind(self._bound, self._port)
         try:
             self._port = listener.getsockname()[1]
@@ -86,11 +90,13 @@ class Daemon:
         self._add_commands(host, worker)
         self._take_signals(host)
         tasks = [
-            asyncio.create_task(part) for part in (worker.run(), _enrich_ended(host, worker), _end_with(host, server))
+            self._watched(part, host) for part in (worker.run(), _enrich_ended(host, worker), _end_with(host, server))
         ]
         try:
             self._announce(self.address(self._page))
             await server.serve(sockets=[listener])
+            if self._failure is not None:
+                raise self._failure
             if not host.closing.is_set():
                 raise PepysError("the server ended by itself", "run it again with --debug")
         finally:
@@ -99,6 +105,18 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await worker.close()
+
+    def _watched(self, part: Coroutine[Any, Any, None], host: Host) -> asyncio.Task[None]:
+        """Run a part of the daemon; when it fails, the daemon ends in order, and says so."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failure = error
+                host.closing.set()
+
+        task = asyncio.create_task(part)
+        task.add_done_callback(ended)
+        return task
 
     def address(self, page: str = "/") -> str:
         """A new sign-in address, good once."""
@@ -139,8 +157,11 @@ async def _enrich_ended(host: Host, worker: Worker) -> None:
     with host.subscribe() as pushes:
         async for push in pushes:
             if push.get("push") == "session" and push.get("state") == "completed":
-                with contextlib.suppress(PepysError):
+                try:
                     await asyncio.to_thread(request_enrichment, host.store, str(push["session"]))
+                except PepysError as error:
+                    # Reaches stderr, as no log is set up; `pepys enrich` makes good for it.
+                    _LOG.warning("pepys: session %s is not enriched: %s", push["session"], error.message)
                 worker.wake()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -16,6 +16,8 @@ from pepys.web.answers import PROBLEMS, json_answer
 from pepys.web.services import Services, services
 from pepys.web.shapes import Hits
 
+KINDS: Final = ("screen_text", "transcript", "note", "title", "summary")
+
 router = APIRouter(prefix="/api/v1", tags=["search"], responses=PROBLEMS)
 
 
@@ -27,17 +29,19 @@ async def search(
     from_: str | None = Query(default=None, alias="from", max_length=40),
     to: str | None = Query(default=None, max_length=40),
     session: str | None = Query(default=None, max_length=26),
-    kind: str | None = Query(default=None, max_length=32),
+    kind: str | None = Query(default=None, max_length=32, json_schema_extra={"enum": list(KINDS)}),
     app: str | None = Query(default=None, max_length=limits.SESSION_NAME_CHARS),
     tag: str | None = Query(default=None, max_length=limits.TAG_CHARS),
 ) -> Response:
     """Hits in screen text, speech, notes, titles and summaries; an empty query has none."""
-    if not q.strip():
-        return json_answer({"hits": []})
+    if kind and kind not in KINDS:
+        raise Usage(f"there is no kind {kind}", f"kinds are {', '.join(KINDS)}")
     filters: dict[str, Any] = {
         "session": session or None, "kind": kind or None, "app": app or None, "tag": tag or None,
         "from_ns": _time("from", from_), "to_ns": _time("to", to), "limit": limit,
     }  # fmt: skip
+    if not q.strip():
+        return json_answer({"hits": []})
 
     def look() -> list[Hit]:
         with Catalog(service.store) as catalog:

@@ -140,6 +140,24 @@ async def post_enrich(session_id: str, service: Service, wanted: shapes.EnrichIn
     return json_answer({"job": job}, 202)
 
 
+@router.post("/{session_id}/resume", response_model=shapes.Status)
+async def post_resume(session_id: str, service: Service) -> Response:
+    """Go on with an interrupted session; answers when it records."""
+    session = await service.readers.run(service.shelf.session, session_id)
+    await service.host.resume(session.id)
+    service.feed.changed([session.id])
+    return json_answer(service.host.status())
+
+
+@router.post("/{session_id}/stop", response_model=shapes.Status)
+async def post_stop(session_id: str, service: Service) -> Response:
+    """Complete an interrupted session; answers when it is complete."""
+    session = await service.readers.run(service.shelf.session, session_id)
+    ended = await service.host.stop(session.id)
+    service.feed.changed([session.id])
+    return json_answer({**service.host.status(), "ended": ended.get("session")})
+
+
 def _list(service: Services, filters: dict[str, Any], limit: int, offset: int) -> dict[str, Any]:
     with Catalog(service.store) as catalog:
         catalog.refresh()

@@ -113,7 +113,10 @@ class Removed(Shape):
 
 
 class Status(BaseModel):
-    """What the host does; tracks and disk as in `pepys status --json`."""
+    """What the host does; tracks and disk as in `pepys status --json`.
+
+    A track's `encoded` counts pictures repeated while nothing changes, so it may be above `captured`.
+    """
 
     state: str
     session: str | None = None

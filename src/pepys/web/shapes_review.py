@@ -24,8 +24,8 @@ class GapTime(Shape):
     reason: str
 
 
-class Row(Shape):
-    """A session in a list."""
+class SessionBase(Shape):
+    """What a list and an overview both tell of a session."""
 
     id: str
     name: str
@@ -39,9 +39,14 @@ class Row(Shape):
     bytes_on_disk: int
     cost_usd: float
     enrichment_state: str
+    poster: str | None
+
+
+class Row(SessionBase):
+    """A session in a list."""
+
     apps: list[AppTime]
     gaps: list[GapTime]
-    poster: str | None
 
 
 class SessionList(Shape):
@@ -100,8 +105,8 @@ class Enrichment(Shape):
     cost_usd: float
 
 
-class SessionOut(Row):
-    """A session in its overview; `apps` and `gaps` stand beside it."""
+class SessionOut(SessionBase):
+    """A session in its overview; its `apps` and `gaps` stand beside it."""
 
     description: str
     category: str

@@ -1,12 +1,13 @@
 """The page: its shell and its bundle, held in memory.
 
 Files are read once when the server starts, so that no request names a path on disk. The shell is answered for every
-page of the application: it holds nothing of anybody, and the page asks the API, which needs the sign-in.
+view of the page, and for nothing else: it holds nothing of anybody, and the page asks the API, which needs the sign-in.
 """
 
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 
 from fastapi import Response
@@ -14,6 +15,8 @@ from fastapi import Response
 from pepys.web.problems import problem_response
 
 _SHELL = "index.html"
+_PAGES = re.compile(r"(|sign-in|live|search|s/[^/]+)/?")
+"""The paths of the page's own views."""
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml",
           ".woff2": "font/woff2", ".json": "application/json", ".webmanifest": "application/manifest+json"}  # fmt: skip
 
@@ -50,6 +53,6 @@ class Bundle:
         found = self._files.get(path)
         if found is not None and path != _SHELL:
             return Response(found[0], media_type=found[1])
-        if path.startswith(("assets/", "api")) or "." in path.rsplit("/", 1)[-1]:
-            return problem_response(404, "not_found", "there is no such file", "")
+        if _PAGES.fullmatch(path) is None:
+            return problem_response(404, "not_found", "there is no such page or file", "")
         return self.shell()

@@ -33,7 +33,12 @@ export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return "This part failed. Reload the page to try again.";
   if (error.status === 0) return "The daemon does not answer. Trying again; a recording goes on by itself.";
   const remedy = error.remedy ? ` ${upper(error.remedy)}.` : "";
-  return `${upper(error.message)}.${remedy}`.replaceAll("..", ".");
+  return plain(`${upper(error.message)}.${remedy}`.replaceAll("..", "."));
+}
+
+/** A sentence of the daemon without the marks that set off commands on a terminal. */
+export function plain(text: string): string {
+  return text.replaceAll("`", "");
 }
 
 function upper(text: string): string {
@@ -98,8 +103,12 @@ export const api = {
   signIn: (token: string) => send<{ ok: boolean }>("POST", "/sign-in", { token }),
   record: (name: string) => send<Status>("POST", "/recording", { name }),
   recording: (action: "pause" | "resume" | "stop") => send<Status>("POST", `/recording/${action}`),
+  interrupted: (id: string, action: "resume" | "stop") => send<unknown>("POST", `${session(id)}/${action}`),
   edit: (id: string, fields: { name?: string; tags?: string[] }) => send<Row>("PATCH", session(id), fields),
   addNote: (id: string, text: string, kind: "note" | "marker", at_ms?: number) =>
     send<{ id: string; at_ms: number }>("POST", `${session(id)}/notes`, at_ms === undefined ? { text, kind } : { text, kind, at_ms }),
+  /** Of a session that was interrupted: go on with it, or complete it with what there is. */
+  resume: (id: string) => send<unknown>("POST", `${session(id)}/resume`),
+  end: (id: string) => send<unknown>("POST", `${session(id)}/stop`),
   enrich: (id: string) => send<{ job: string }>("POST", `${session(id)}/enrich`),
 };

@@ -188,6 +188,9 @@ export interface TrackStatus {
   capture_ms_ago: number | null;
   write_ms_ago: number | null;
   detail: string | null;
+  captured?: number;
+  encoded?: number;
+  dropped?: number;
 }
 
 export interface Status {
@@ -196,6 +199,10 @@ export interface Status {
   name: string | null;
   since: string | null;
   recorded_ms: number;
+  /** Where now is on the axis of the session under way. */
+  wall_ms?: number;
   tracks: TrackStatus[];
+  /** How the session before ended. */
+  last?: { session: string | null; state: string } | null;
   disk?: { free_bytes?: number; seconds_left?: number | null } | null;
 }

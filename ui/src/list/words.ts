@@ -5,7 +5,7 @@ import type { Status } from "../api/types";
 /** A word for a session's state, or nothing where it is completed. */
 export function stateWord(state: string): string | null {
   if (state === "completed") return null;
-  if (state === "interrupted") return "Interrupted. Resume or end";
+  if (state === "interrupted") return "Interrupted";
   if (state === "failed") return "Failed to start";
   return state.charAt(0).toUpperCase() + state.slice(1);
 }

@@ -1,7 +1,8 @@
 /**
  * What the host does now, over one event stream that comes back by itself.
  *
- * Owns the connection, its pauses between tries and the running clock. Who wants news of sessions registers here.
+ * Owns the connection, its pauses between tries and the running clock. Who wants news of sessions registers here. The
+ * connection is given up while the page is hidden: a browser has six for a host, and each open page would keep one.
  */
 
 import { api, sentence } from "../api/client";
@@ -19,10 +20,12 @@ class Live {
   lost_ms = $state<number | null>(null);
   now = $state(performance.now());
   problem = $state<string | null>(null);
+  private lostAt = 0;
   private heard = $state(performance.now());
   private stream: EventSource | null = null;
   private wait = RETRY_FIRST_MS;
   private timer = 0;
+  private wanted = false;
   private readonly listeners = new Set<(id: string) => void>();
 
   /** Recorded time right now: the last known one, and what went by since while it records. */
@@ -33,9 +36,23 @@ class Live {
     return status.recorded_ms + more;
   }
 
-  /** How long ago the last word came. */
+  /** Where now is on the session's axis; null where that is not known. */
+  get axis_ms(): number | null {
+    const wall_ms = this.status?.wall_ms;
+    return wall_ms === undefined || this.lost_ms !== null ? null : wall_ms + this.silent_ms;
+  }
+
+  /** How long ago the last word came; it stands still while the daemon is out of touch. */
   get silent_ms(): number {
-    return Math.max(0, this.now - this.heard);
+    return Math.max(0, (this.lost_ms === null ? this.now : this.lostAt) - this.heard);
+  }
+
+  /** The session that nobody ended and nobody records any more. */
+  get broken(): string | null {
+    const status = this.status;
+    if (!status || this.active) return null;
+    if (status.last?.state === "interrupted") return status.last.session;
+    return status.state === "interrupted" ? status.session : null;
   }
 
   get active(): boolean {
@@ -47,15 +64,32 @@ class Live {
   }
 
   start(): void {
-    if (this.stream) return;
-    this.connect();
+    if (!this.wanted) document.addEventListener("visibilitychange", this.seen);
+    this.wanted = true;
+    if (!this.stream && !document.hidden) this.connect();
     this.timer ||= window.setInterval(() => (this.now = performance.now()), TICK_MS);
   }
 
   stop(): void {
+    this.wanted = false;
+    document.removeEventListener("visibilitychange", this.seen);
+    this.leave();
+  }
+
+  private leave(): void {
     this.stream?.close();
     this.stream = null;
   }
+
+  /** Hidden: let go. Visible again: what changed meanwhile is not known, so everything is read anew. */
+  private readonly seen = (): void => {
+    if (document.hidden) this.leave();
+    else if (!this.stream) {
+      this.wait = RETRY_FIRST_MS;
+      this.connect();
+      for (const listener of this.listeners) listener("*");
+    }
+  };
 
   onSession(listener: (id: string) => void): () => void {
     this.listeners.add(listener);
@@ -68,6 +102,14 @@ class Live {
 
   async record(name: string): Promise<boolean> {
     return this.change(() => api.record(name));
+  }
+
+  /** Go on with an interrupted session, or complete it. */
+  async mend(id: string, action: "resume" | "stop"): Promise<boolean> {
+    return this.change(async () => {
+      await api.interrupted(id, action);
+      return api.status();
+    });
   }
 
   private async change(ask: () => Promise<Status>): Promise<boolean> {
@@ -101,7 +143,10 @@ class Live {
     stream.onerror = () => {
       stream.close();
       if (this.stream !== stream) return;
-      this.lost_ms ??= Date.now();
+      if (this.lost_ms === null) {
+        this.lostAt = this.now = performance.now();
+        this.lost_ms = Date.now();
+      }
       this.retry(stream);
     };
   }

@@ -2,26 +2,31 @@
  * The feed: keeps the buffer filled around the play position from the stored segments and the live tail.
  *
  * Invariants: one fetch at a time, cancelled when the position leaves it behind; a span's header goes before its
- * media; media is removed only at starts of segments; a unit that failed twice is a hole that is named and jumped.
+ * media; media is removed only at starts of segments; a fragment follows the one before it, from the segment's only key
+ * frame on, as the decoder drops it otherwise; a unit that failed twice is a hole that is named and jumped.
  */
 
 import { ApiError, isAbort } from "../api/client";
 import type { PlaySpan } from "../api/types";
 import { holds, type MediaBuffer } from "./buffer";
-import { segmentStart, unitAt, type Unit } from "./table";
+import { firstOfSegment, segmentStart, unitAt, type Unit } from "./table";
 
 const AHEAD_S = 30;
 const KEEP_BEHIND_S = 20;
 const KEEP_AHEAD_S = 40;
 const TRIES = 2;
 const RETRY_MS = 1000;
+const SECOND_TRY_MS = 300;
 
 export interface FeedHost {
   position(): number;
   fetch(path: string, signal: AbortSignal): Promise<ArrayBuffer>;
-  /** Time that cannot be played, in media seconds. */
-  hole(start: number, end: number): void;
+  /** More time cannot be played: `holes` has changed. */
+  hole(): void;
+  /** The daemon cannot be asked now; it is asked again. */
   failed(error: unknown): void;
+  /** Bytes came. */
+  fetched(): void;
   /** Everything to the end is held. */
   reachedEnd(): void;
 }
@@ -34,6 +39,8 @@ export class Feed {
   private running = false;
   private again = false;
   private closed = false;
+  /** The unit whose media was appended last: only the one behind it may follow without a key frame. */
+  private last: string | null = null;
   private current: { unit: Unit; stop: AbortController } | null = null;
 
   constructor(
@@ -46,6 +53,18 @@ export class Feed {
     this.list = list;
     this.spans = new Map(spans.map((span) => [span.span, span]));
     this.wake();
+  }
+
+  /** What cannot be played, in media seconds: whole stretches, in order. */
+  get holes(): [number, number][] {
+    const made: [number, number][] = [];
+    for (const unit of this.list) {
+      if (!this.lost(unit)) continue;
+      const before = made.at(-1);
+      if (before && unit.start - before[1] < 0.05) before[1] = unit.end;
+      else made.push([unit.start, unit.end]);
+    }
+    return made;
   }
 
   /** The position moved, or there is more to fetch. */
@@ -65,13 +84,18 @@ export class Feed {
     const unit = this.current?.unit;
     if (!unit) return;
     const at = this.host.position();
-    if (unit.end <= at - 0.01 || unit.start > at + AHEAD_S) this.current?.stop.abort();
-    else if (unit.start > at && !this.held(this.list[unitAt(this.list, at)])) this.current?.stop.abort();
+    const needed = unitAt(this.list, at);
+    if (unit.end <= segmentStart(this.list, needed) + 0.01 || unit.start > at + AHEAD_S) this.current?.stop.abort();
+    else if (unit.start > at && !this.held(this.list[needed])) this.current?.stop.abort();
   }
 
   private held(unit: Unit | undefined): boolean {
     const ranges = this.buffer.ranges;
     return unit === undefined || (ranges !== null && holds(ranges, unit.start, unit.end));
+  }
+
+  private lost(unit: Unit): boolean {
+    return (this.failures.get(unit.key) ?? 0) >= TRIES;
   }
 
   private async pump(): Promise<void> {
@@ -91,10 +115,23 @@ export class Feed {
     for (let index = unitAt(this.list, at); index < this.list.length; index += 1) {
       const unit = this.list[index]!;
       if (unit.start > at + AHEAD_S) return null;
-      if ((this.failures.get(unit.key) ?? 0) < TRIES && !this.held(unit)) return unit;
+      if (this.lost(unit) || this.held(unit)) continue;
+      const step = this.towards(index);
+      if (step) return step;
+      this.count(unit, TRIES);
     }
     if (this.list.length) this.host.reachedEnd();
     return null;
+  }
+
+  /** What to append next so that the unit can be decoded; null where something before it, in its segment, is lost. */
+  private towards(index: number): Unit | null {
+    const first = firstOfSegment(this.list, index);
+    if (this.list.slice(first, index).some((unit) => this.lost(unit))) return null;
+    for (let before = index - 1; before >= first; before -= 1) {
+      if (this.list[before]!.key === this.last) return this.list[before + 1]!;
+    }
+    return this.list[first]!;
   }
 
   private async load(unit: Unit): Promise<void> {
@@ -103,8 +140,10 @@ export class Feed {
     try {
       await this.header(unit, stop.signal);
       const bytes = await this.host.fetch(unit.path, stop.signal);
+      this.host.fetched();
       await this.trim(KEEP_BEHIND_S, KEEP_AHEAD_S);
       await this.append(bytes);
+      this.last = unit.key;
       // Bytes that leave the buffer without this time are a hole; asking again would bring the same bytes.
       if (!this.held(unit)) this.count(unit, TRIES);
     } catch (error) {
@@ -126,6 +165,8 @@ export class Feed {
     const bytes = this.headers.get(name) ?? (await this.host.fetch(`inits/${span.init}`, signal));
     this.headers.set(name, bytes);
     await this.buffer.appendHeader(name, span.mime, bytes);
+    // Behind a header the decoder waits for a key frame.
+    this.last = null;
   }
 
   private async append(bytes: ArrayBuffer): Promise<void> {
@@ -144,15 +185,17 @@ export class Feed {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       this.again = true;
     } else {
+      this.last = null;
       this.count(unit, 1);
-      if ((this.failures.get(unit.key) ?? 0) >= TRIES) this.host.failed(error);
+      // What the table named a moment ago may need that moment to be found.
+      if (!this.lost(unit)) await new Promise((resolve) => setTimeout(resolve, SECOND_TRY_MS));
     }
   }
 
   private count(unit: Unit, times: number): void {
     const failures = (this.failures.get(unit.key) ?? 0) + times;
     this.failures.set(unit.key, failures);
-    if (failures >= TRIES) this.host.hole(unit.start, unit.end);
+    if (failures >= TRIES) this.host.hole();
   }
 
   /** Forget what is far from the position, from start of segment to start of segment. */

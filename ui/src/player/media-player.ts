@@ -2,13 +2,15 @@
  * The page's own Media Source player.
  *
  * Owns the video element's source, the table, seeks and the jump over holes. Invariants: one continuous media
- * timeline over all spans; the axis place that was asked for is what is told while a seek is under way.
+ * timeline over all spans; the axis place that was asked for is what is told while a seek is under way; tables are taken
+ * one after another; a sentence about damage stands only beside the damage.
  */
 
 import { api, sentence } from "../api/client";
 import type { Playback } from "../api/types";
 import type { Player, PlayerEvents } from "./adapter";
 import { MediaBuffer, holds, overHole } from "./buffer";
+import { besideHole, cannotPlay, holeAt, type Hole } from "./damage";
 import { Feed } from "./feed";
 import { followTable } from "./poll";
 import { endOf, toAxis, toMedia, units, type Unit } from "./table";
@@ -32,7 +34,11 @@ export class MediaPlayer implements Player {
   private follow = false;
   private timer = 0;
   private frame = 0;
-  private readonly damaged: [number, number][] = [];
+  private damaged: readonly Hole[] = [];
+  private taking: Promise<void> = Promise.resolve();
+  /** What keeps everything from playing; stands before what is said of damage. */
+  private fault: string | null = null;
+  private said: string | null = null;
 
   constructor(
     private readonly session: string,
@@ -47,14 +53,17 @@ export class MediaPlayer implements Player {
     on("seeked", () => this.settled());
     on("timeupdate", () => this.tell());
     on("waiting", () => this.look());
-    on("error", () => this.events.trouble(`The browser cannot play this stretch. Shots and text of it are whole.`));
+    on("error", () => this.fail("The browser cannot play this stretch. Shots and text of it are whole."));
     this.timer = window.setInterval(() => this.look(), TICK_MS);
     this.watch();
     await followTable(
       this.session,
       signal,
-      (table) => void this.take(table),
-      (error) => this.events.trouble(sentence(error)),
+      (table) => {
+        // Opening the source takes a while; a second table waits for it, or there would be two of them.
+        this.taking = this.taking.then(() => this.take(table)).catch((error: unknown) => this.fail(sentence(error)));
+      },
+      (error) => this.fail(sentence(error)),
     );
   }
 
@@ -149,20 +158,23 @@ export class MediaPlayer implements Player {
     this.feed?.wake();
   }
 
-  /** The place itself, or the end of the damaged stretch it lies in. */
+  /** The place itself, or the end of the damaged stretch it lies in; the start where nothing follows. */
   private playable(second: number): number {
-    const hit = this.damaged.find(([start, end]) => second >= start && second < end);
-    return hit ? hit[1] + 0.001 : second;
+    const hit = holeAt(this.damaged, second);
+    if (!hit) return second;
+    return hit[1] < endOf(this.list) - 0.05 ? hit[1] + 0.001 : Math.max(0, hit[0] - 0.05);
   }
 
   private async take(table: Playback): Promise<void> {
+    if (this.stop.signal.aborted) return;
     const first = this.table === null;
     this.table = table;
     this.list = units(table);
     const mime = table.spans[0]?.mime;
     if (mime && !this.feed && !(await this.attach(mime))) return;
     this.feed?.update(this.list, table.spans);
-    this.events.trouble(null);
+    this.damaged = this.feed?.holes ?? [];
+    this.fail(null);
     const hasVideo = table.spans.some((span) => span.mime.startsWith("video/"));
     this.events.table(toAxis(table.spans, endOf(this.list)), table.live, hasVideo);
     this.bound();
@@ -172,7 +184,8 @@ export class MediaPlayer implements Player {
   /** Open the Media Source. False where the browser cannot play this. */
   private async attach(mime: string): Promise<boolean> {
     if (!MediaSource.isTypeSupported(mime)) {
-      this.events.trouble("This browser cannot play H.264. Shots still work.");
+      const what = mime.startsWith("video/") ? "H.264" : "AAC";
+      this.fail(`This browser cannot play ${what}. Shots still work.`);
       return false;
     }
     const opened = new Promise<void>((resolve) => this.source.addEventListener("sourceopen", () => resolve(), { once: true }));
@@ -184,8 +197,9 @@ export class MediaPlayer implements Player {
     this.feed = new Feed(this.buffer, {
       position: () => this.wanted(),
       fetch: (path, signal) => api.media(this.session, path, signal),
-      hole: (start, end) => this.hole(start, end),
-      failed: (error) => this.events.trouble(sentence(error)),
+      hole: () => this.hole(),
+      failed: (error) => this.fail(sentence(error)),
+      fetched: () => this.fail(null),
       reachedEnd: () => this.finish(),
     });
     return true;
@@ -215,21 +229,58 @@ export class MediaPlayer implements Player {
     if (!this.table?.live && idle && this.list.length) this.source.endOfStream();
   }
 
-  private hole(start: number, end: number): void {
-    this.damaged.push([start, end]);
-    this.events.trouble("A stretch cannot be played. Sound, shots and text of that time are whole.");
+  private hole(): void {
     const at = this.wanted();
-    if (at >= start - 0.1 && at < end) this.video.currentTime = end + 0.001;
+    this.damaged = this.feed?.holes ?? [];
+    const hit = holeAt(this.damaged, at);
+    // What can be played up to the damage is played; only who waits inside it is taken over it.
+    if (hit && !(this.playing && this.held(at))) this.jump(hit);
+    this.say();
+  }
+
+  private held(second: number): boolean {
+    const ranges = this.buffer?.ranges;
+    return ranges != null && holds(ranges, second, second + 0.04);
+  }
+
+  /** Go to where playing goes on behind a hole; stay before it where nothing follows. */
+  private jump(hole: Hole): void {
+    const second = this.playable(hole[0]);
+    if (second > hole[0]) this.video.currentTime = second;
+  }
+
+  /** Note what keeps everything from playing, or that nothing does. */
+  private fail(text: string | null): void {
+    this.fault = text;
+    this.say();
+  }
+
+  /** Tell the one sentence that is true at this place. */
+  private say(): void {
+    const hole = besideHole(this.damaged, this.target_ms !== null ? this.asked() : this.video.currentTime);
+    const text = this.fault ?? (hole ? cannotPlay((hole[1] - hole[0]) * 1000) : null);
+    if (text !== this.said) this.events.trouble(text);
+    this.said = text;
+  }
+
+  private asked(): number {
+    return this.table && this.target_ms !== null ? toMedia(this.table.spans, this.target_ms) : this.video.currentTime;
   }
 
   /** The regular look: holes, the live edge, more bytes. */
   private look(): void {
     this.bound();
     this.feed?.wake();
+    this.say();
     const ranges = this.buffer?.ranges;
     if (!ranges || this.inFlight || this.video.paused) return;
-    const jump = overHole(ranges, this.video.currentTime, SMALL_HOLE_S);
+    const now = this.video.currentTime;
+    const jump = overHole(ranges, now, SMALL_HOLE_S);
+    // The browser may stop a little before the last frame that it holds.
+    const stuck = !this.held(now) || this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    const hole = stuck ? holeAt(this.damaged, now, SMALL_HOLE_S) : null;
     if (jump !== null) this.video.currentTime = jump;
+    else if (hole) this.jump(hole);
     if (this.following) {
       const lag = endOf(this.list) - this.video.currentTime;
       const rate = lag > CATCH_UP_S ? 1.1 : 1;

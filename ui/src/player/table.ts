@@ -64,12 +64,17 @@ export function unitAt(list: readonly Unit[], second: number): number {
   return second < list[index]!.end - 1e-4 ? index : index + 1;
 }
 
-/** The start of the segment that a unit belongs to: media may be removed there and nowhere else. */
-export function segmentStart(list: readonly Unit[], index: number): number {
+/** The index of the first unit of the segment that a unit belongs to: its key frame. */
+export function firstOfSegment(list: readonly Unit[], index: number): number {
   let at = Math.min(Math.max(index, 0), list.length - 1);
   const name = list[at]?.key.split("/")[0];
   while (at > 0 && list[at - 1]!.key.split("/")[0] === name) at -= 1;
-  return list[at]?.start ?? 0;
+  return at;
+}
+
+/** The start of the segment that a unit belongs to: media may be removed there and nowhere else. */
+export function segmentStart(list: readonly Unit[], index: number): number {
+  return list[firstOfSegment(list, index)]?.start ?? 0;
 }
 
 /** Where a media second lies on the axis, in ms. */

@@ -8,6 +8,7 @@ import { lastAtMost } from "../player/table";
 
 const BUCKET_MS = 300_000;
 const MOST = 64;
+const LATER_MS = 15_000;
 
 class NearShots {
   private readonly held = new SvelteMap<string, Items["shots"] | null>();
@@ -30,7 +31,12 @@ class NearShots {
       try {
         this.held.set(key, (await api.items(session, bucket)).shots);
       } catch {
-        this.held.set(key, null); // the card has its words; the picture is an extra
+        // The card has its words; the picture is an extra, and is asked for again later.
+        window.setTimeout(() => {
+          this.asked.delete(key);
+          this.held.delete(key);
+        }, LATER_MS);
+        this.held.set(key, null);
       }
     });
   }

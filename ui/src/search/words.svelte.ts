@@ -14,11 +14,19 @@ class Words {
   took_ms = $state(0);
   busy = $state(false);
   problem = $state<string | null>(null);
+  /** Whether the reader asked, by Enter, to be put on a hit as soon as there is one. */
+  wanted = $state(false);
   private stop: AbortController | null = null;
   private timer = 0;
 
+  /** Whether there may be more hits than were asked for. */
+  get full(): boolean {
+    return this.hits.length >= MOST;
+  }
+
   ask(text: string): void {
     this.text = text;
+    this.wanted = false;
     window.clearTimeout(this.timer);
     this.stop?.abort();
     this.problem = null;

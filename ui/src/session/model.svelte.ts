@@ -4,7 +4,7 @@
  * Owns the order of loading (from the shown place outwards) and edits that show first and are confirmed after.
  */
 
-import { api, isAbort, sentence } from "../api/client";
+import { api, ApiError, isAbort, sentence } from "../api/client";
 import type { Items, Note, Overview } from "../api/types";
 import { live } from "../live/status.svelte";
 import { lastAtMost } from "../player/table";
@@ -32,6 +32,8 @@ export class SessionModel {
   readonly id: string;
   overview = $state.raw<Overview | null>(null);
   problem = $state<string | null>(null);
+  /** It was shown, and is no more. */
+  gone = $state(false);
   itemsProblem = $state<string | null>(null);
   editProblem = $state<string | null>(null);
   shots = $state.raw<Shots>({ at_ms: [], id: [], distinct: [] });
@@ -80,7 +82,9 @@ export class SessionModel {
       void colours.ensure(overview.apps);
       await this.loadItems(overview);
     } catch (error) {
-      if (!isAbort(error)) this.problem = sentence(error);
+      if (isAbort(error)) return;
+      this.problem = sentence(error);
+      if (error instanceof ApiError && error.status === 404 && this.overview) this.gone = true;
     }
   }
 

@@ -20,21 +20,40 @@ class Page {
   /** Where to begin in the session that is opened next; never in the address. */
   arrive_ms: number | null = null;
   signedOut = $state(false);
+  private place: (() => number) | null = null;
 
   constructor() {
     this.read();
     window.addEventListener("popstate", () => this.read());
+    window.addEventListener("pagehide", () => this.keepPlace());
+  }
+
+  /** Who shows a session says here where it stands, so that coming back and reloading land there; null when it closes. */
+  keep(place: (() => number) | null): void {
+    this.place = place;
+  }
+
+  /** Write the place to this entry of the history: never to the address. */
+  keepPlace(): void {
+    if (this.view !== "session" || !this.place) return;
+    const at_ms = Math.round(this.place());
+    const held = (history.state as { at_ms?: number } | null)?.at_ms ?? 0;
+    if (held !== at_ms) history.replaceState({ at_ms }, "");
   }
 
   private read(): void {
     const { view, id } = parse(location.pathname);
+    const kept = (history.state as { at_ms?: unknown } | null)?.at_ms;
+    if (view === "session" && typeof kept === "number" && kept > 0) this.arrive_ms ??= kept;
+    if (id !== this.id) this.place = null;
     this.view = view;
     this.id = id;
   }
 
   go(path: string, at_ms: number | null = null): void {
-    this.arrive_ms = at_ms;
+    this.keepPlace();
     if (path !== location.pathname) history.pushState(null, "", path);
+    this.arrive_ms = at_ms;
     this.read();
   }
 

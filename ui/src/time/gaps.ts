@@ -21,8 +21,10 @@ export function gapWord(reason: string): string {
 
 /** A whole sentence for a gap. */
 export function gapSentence(gap: GapTime | Gap): string {
-  const span = lengthInFull(gap.end_ms - gap.start_ms);
+  const ms = gap.end_ms - gap.start_ms;
+  const span = lengthInFull(ms);
   const name = "track" in gap && gap.detail ? gap.detail : gapWord(gap.reason);
+  if (gap.reason === "crash" && ms < 500) return "Crash. At most 1 s before it is missing.";
   if (gap.reason === "crash") return `Crash, ${span}. At most 1 s before it is missing.`;
   if (gap.reason === "device_lost") return `${name} gone, ${span}. The other tracks went on.`;
   return `${gapWord(gap.reason)}, ${span}.`;

@@ -37,6 +37,8 @@ export interface Sheet {
   lanes: Lane[];
   bottom: number;
   labelsApart: number;
+  /** Labels of the ruler that the playhead's own label covers. */
+  under: ReadonlySet<number>;
 }
 
 const SHOT_LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps" };
@@ -84,7 +86,7 @@ function grid(sheet: Sheet, scene: Scene): void {
     paint.fillStyle = ink.ink3;
     const label = steps.label < 60_000 ? clock(scene.wall_ms + at) : hourMinute(scene.wall_ms + at);
     const half = paint.measureText(label).width / 2;
-    if (here - half >= 0 && here + half <= width) paint.fillText(label, here, 12);
+    if (!sheet.under.has(at) && here - half >= 0 && here + half <= width) paint.fillText(label, here, 12);
   }
 }
 
@@ -231,8 +233,11 @@ function drawNotes(sheet: Sheet, scene: Scene, lane: Lane): void {
 
 function wholeGap(sheet: Sheet, gap: Gap): void {
   if (gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) return;
-  const left = x(sheet, gap.start_ms);
-  const area = { x: left, y: 32, w: Math.max(2, x(sheet, gap.end_ms) - left), h: sheet.bottom - 32 };
+  const start = x(sheet, gap.start_ms);
+  const w = Math.max(2, x(sheet, gap.end_ms) - start);
+  // One at the very end stands inside the lanes, whole.
+  const left = w < 4 ? Math.min(start, sheet.width - 5) : start;
+  const area = { x: left, y: 32, w, h: sheet.bottom - 32 };
   drawGap(sheet.paint, sheet.ink, gap, area, true);
 }
 
@@ -257,7 +262,13 @@ export function drawOverview(sheet: Sheet, scene: Scene, y: number, h: number): 
   }
   for (const gap of scene.gaps.filter((one) => !one.track)) {
     const left = toX(whole, width, gap.start_ms);
-    const area = { x: left, y, w: Math.max(1, toX(whole, width, gap.end_ms) - left), h };
+    const area = { x: left, y, w: Math.max(2, toX(whole, width, gap.end_ms) - left), h };
+    if (gap.reason === "crash") {
+      paint.fillStyle = ink.warn;
+      paint.fillRect(area.x, y, 2, h);
+      if (area.w > 4) paint.fillRect(area.x + area.w - 2, y, 2, h);
+      continue;
+    }
     paint.save();
     paint.beginPath();
     paint.rect(area.x, area.y, area.w, area.h);

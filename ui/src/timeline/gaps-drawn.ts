@@ -18,6 +18,7 @@ interface Area {
 
 /** A gap of the whole session, over all lanes; with its words where they fit. */
 export function drawGap(paint: CanvasRenderingContext2D, ink: Palette, gap: GapTime, area: Area, words: boolean): void {
+  if (gap.reason === "crash" && area.w < 2 * TOOTH) return tear(paint, ink, area);
   paint.save();
   paint.beginPath();
   paint.rect(area.x, area.y, area.w, area.h);
@@ -62,6 +63,21 @@ function torn(paint: CanvasRenderingContext2D, ink: Palette, area: Area): void {
     }
     paint.stroke();
   }
+}
+
+/** A crash too short for two edges: what was lost shows as one torn edge with the bed beside it. */
+function tear(paint: CanvasRenderingContext2D, ink: Palette, area: Area): void {
+  const middle = area.x + area.w / 2;
+  for (const [colour, width] of [[ink.sunken, 5], [ink.warn, 2]] as const) {
+    paint.strokeStyle = colour;
+    paint.lineWidth = width;
+    paint.beginPath();
+    for (let step = 0; step * TOOTH <= area.h; step += 1) {
+      paint.lineTo(middle + (step % 2 ? 1 : -1) * TOOTH * 0.35, area.y + step * TOOTH);
+    }
+    paint.stroke();
+  }
+  paint.lineWidth = 1;
 }
 
 function gapWords(paint: CanvasRenderingContext2D, ink: Palette, gap: GapTime, area: Area): void {

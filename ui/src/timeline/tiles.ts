@@ -5,9 +5,11 @@ import { shotUrl } from "../api/client";
 const MOST = 48;
 const AT_ONCE = 2;
 const WIDTH = 320;
+const PAUSES_MS = [2_000, 6_000, 20_000, 60_000];
 
 export class Tiles {
   private readonly held = new Map<string, ImageBitmap | null>();
+  private readonly misses = new Map<string, number>();
   private wanted: string[] = [];
   private loading = 0;
   private closed = false;
@@ -53,10 +55,11 @@ export class Tiles {
   private async load(shot: string): Promise<void> {
     try {
       const response = await fetch(shotUrl(this.session, shot), { cache: "no-store" });
-      if (!response.ok) return;
+      if (!response.ok) return this.missed(shot);
       const picture = await createImageBitmap(await response.blob(), { resizeWidth: WIDTH, resizeQuality: "medium" });
       if (this.closed) return picture.close();
       this.held.set(shot, picture);
+      this.misses.delete(shot);
       if (this.held.size > MOST) {
         const [oldest, old] = this.held.entries().next().value!;
         old?.close();
@@ -64,7 +67,18 @@ export class Tiles {
       }
       this.came();
     } catch {
-      this.held.set(shot, null); // a picture that cannot be had leaves its place sunken; the rest works
+      this.missed(shot);
     }
+  }
+
+  /** A picture that cannot be had leaves its place sunken; it is asked for again later, if it is still in view. */
+  private missed(shot: string): void {
+    const misses = this.misses.get(shot) ?? 0;
+    this.misses.set(shot, misses + 1);
+    window.setTimeout(() => {
+      if (this.closed || this.held.get(shot)) return;
+      this.held.delete(shot);
+      this.came();
+    }, PAUSES_MS[Math.min(misses, PAUSES_MS.length - 1)]);
   }
 }
