@@ -50,6 +50,9 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Ending.** Ctrl-C, SIGTERM and SIGHUP end a foreground recording in order, exit 130; `--seconds` and `pepys stop` end
   it with 0. A second Ctrl-C returns at once and the recorder, a process of its own, saves by itself. Before the
   recording began nothing is left. `pepys serve` completes a recording under way before it ends.
+- **A recorder that stands still.** After 2 s without a sign of life its tracks are `degraded` and say so, until it goes
+  on. `pause` and `resume` give up after 15 s, `stop` after 60 s, and name the process; what was asked is still done
+  when the recorder goes on.
 - **Sources.** A default source that is not there is named and left out. One named by a flag is required (exit 4),
   unless `--allow-partial`; `--audio` counts as naming its sources, the config file does not.
 - **Exit 9** of `record`: a track had failed at the end, all sources went away, or the recorder died. Exit 5: it ended
@@ -61,7 +64,8 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Names.** Without a name a session is called after its day and time.
 - **Times.** `1:02:03.5`, `2:03`, `90s`, `10m`, `1h30m`, `12.5` (seconds), or RFC 3339. `note` and `mark` with
   `--session` and without `--at` go to the session's end.
-- **Deleting.** `rm` asks on a terminal and needs `--yes` elsewhere; of several, exit 9 when some failed.
+- **Deleting.** `rm` asks on a terminal and needs `--yes` elsewhere; a no is exit 130. Of several, exit 9
+  when some failed.
 - **Exports** replace an existing file only when the new one is whole. Subtitles run on the film's time, JSON on the
   session's axis, gaps included.
 - **Enriching** again does and costs nothing; a note written later makes the summary anew. A stage whose engine is not
@@ -95,7 +99,8 @@ def render() -> str:
 
 
 def _word(parameter: Any) -> str:
-    word = (parameter.metavar or parameter.name.upper()).strip("[]") + ("..." if parameter.nargs != 1 else "")
+    word = (parameter.metavar or parameter.name.upper()).strip("[]").removesuffix("...")
+    word += "..." if parameter.nargs != 1 else ""
     return word if parameter.required else f"[{word}]"
 
 

@@ -216,7 +216,8 @@ def main() -> None:
         order = decode_order(data)
         store = Store(Path(order.spec.home), StoreKeys.from_bytes(order.keys), SystemClock())
         recorder = FakeRecorder(order.spec, store, words)
-        tracks = [{"track": track, "state": state} for track, state in recorder.tracks.items()]
+        told = recorder.status()["tracks"]
+        tracks = [{key: track[key] for key in ("track", "state", "detail")} for track in told]
         ready = {"session": order.spec.session, "socket": order.spec.socket, "tracks": tracks}
         channel.sendall(encode_line({"ready": ready}))
     recorder.run()

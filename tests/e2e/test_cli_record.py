@@ -286,5 +286,5 @@ def test_the_status_line_is_drawn_on_a_terminal(home: Path, xserver: XServer) ->
             os.close(ours)
     assert process.returncode == 0
     assert b"\rrecording  0:0" in drawn
-    assert b"video ok" in drawn
+    assert b"all tracks ok" in drawn
     assert ask_status(home) == "idle"

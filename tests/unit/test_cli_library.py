@@ -168,6 +168,71 @@ def test_notes_and_markers_are_put_where_they_belong(capsys: pytest.CaptureFixtu
     assert run(capsys, "note", "who", "--session", "zzz", code=3)["error"]["code"] == "not_found"
 
 
+def test_tags_are_told_apart_and_a_missing_one_is_named(
+    capsys: pytest.CaptureFixture[str], sessions: list[str]
+) -> None:
+    told(capsys, "edit", sessions[0], "--tag", "tag two")
+    assert "red, old, tag two" in told(capsys, "list")
+    assert "red, old, tag two" in told(capsys, "show", sessions[0])
+    assert main(["edit", sessions[0], "--untag", "nope"]) == 0
+    written = capsys.readouterr()
+    assert (written.out, written.err) == ("", f"Session {sessions[0]} has no tag nope.\n")
+    assert "is changed" in told(capsys, "edit", sessions[0], "--untag", "nope", "--untag", "old")
+
+
+def test_an_ended_session_tells_results_and_what_a_crash_took(
+    capsys: pytest.CaptureFixture[str], sessions: list[str]
+) -> None:
+    whole = told(capsys, "show", sessions[0])
+    assert "RESULT" in whole
+    assert "whole" in whole
+    assert not {"healthy", "starting"} & set(whole.split())
+    torn = told(capsys, "show", sessions[2])
+    assert "crash, at most 1 s is missing" in torn
+    assert "gap of 0:00" not in torn
+
+
+def test_a_tracks_result_names_its_last_trouble() -> None:
+    from pepys.cli.say import track_result
+
+    gaps = [{"reason": "source_closed", "start_ms": 0, "end_ms": 5}, {"reason": "silent", "start_ms": 7, "end_ms": 9}]
+    assert track_result({"state": "restarting", "detail": "", "gaps": gaps}) == "2 gaps, the last: silent"
+    assert track_result({"state": "failed", "detail": "it ended", "gaps": gaps[:1]}) == "1 gap, the last: it ended"
+    assert track_result({"state": "off", "detail": "no display", "gaps": []}) == "left out: no display"
+    assert track_result({"state": "healthy", "detail": "", "gaps": []}) == "whole"
+
+
+def test_a_moment_without_a_zone_is_local_and_may_be_the_second_of_the_start(
+    capsys: pytest.CaptureFixture[str], sessions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        local = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(START_NS // 1_000_000_000))
+        assert local.replace("T", " ")[:16] in told(capsys, "list")
+        assert run(capsys, "note", "begun", "--session", sessions[0], "--at", local)["at_ms"] == 0
+        assert "the first one" in told(capsys, "list", "--from", local)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_reader_that_goes_away_ends_a_command_quietly(sessions: list[str]) -> None:
+    import subprocess
+    import sys
+
+    for words in (["show", "last"], ["list"], ["record", "--help"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "pepys", *words], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (141, ""), words
+
+
 def test_removal_needs_a_yes_and_frees_what_it_tells(
     capsys: pytest.CaptureFixture[str], sessions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +257,9 @@ def test_a_terminal_is_asked_before_a_removal(
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    capsys.readouterr()
     assert main(["rm", sessions[0]]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "pepys: nothing was deleted"
     assert len(run(capsys, "list")) == 3
     monkeypatch.setattr("sys.stdin", Terminal("y\n"))
     assert main(["rm", sessions[0]]) == 0
@@ -253,7 +320,7 @@ def test_an_error_without_a_name_is_one_line_and_a_traceback_needs_debug(
         (PermissionError(13, "Permission denied", "/x"), 4),
         (FileNotFoundError(2, "No such file or directory", "/x"), 1),
         (KeyboardInterrupt(), 130),
-        (BrokenPipeError(32, "Broken pipe"), 1),
+        (BrokenPipeError(32, "Broken pipe"), 141),
     ],
 )
 def test_errors_of_the_system_have_the_contracts_codes(

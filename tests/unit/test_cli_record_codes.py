@@ -28,6 +28,12 @@ def fake_devices(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
     [
         ("", 0, "completed", ""),
         ("fails:audio.mic", 9, "completed", "pepys: audio.mic failed while recording; the other tracks are whole"),
+        (
+            "fails:video fails:audio.mic fails:shots",
+            9,
+            "completed",
+            "pepys: audio.mic, shots, video failed while recording; what they recorded before is saved",
+        ),
         ("gone", 9, "completed", "pepys: display :9: the X server has ended; what was recorded is saved"),
         ("full", 5, "completed", "pepys: the disk reserve is reached; free"),
         ("crash", 9, "interrupted", "pepys: the recorder died"),
@@ -41,6 +47,10 @@ def test_the_end_of_a_recording_has_its_exit_code_and_line(
     assert main(["record", "ends", "--seconds", "0.6", "--json"]) == code
     written = capsys.readouterr()
     assert written.err.splitlines()[-1].startswith(line or "Session ")
+    if words == "full":
+        assert written.err.count("the disk reserve is reached") == 1
+    if words.startswith("fails"):
+        assert "audio.mic failed: the cable is out\n" in written.err
     events = [json.loads(text) for text in written.out.splitlines()]
     last = events[-1] if code == 0 else events[-2]
     assert (last["event"], last["state"], last["session"]) == (state, state, listed(home)[0]["id"])

@@ -28,6 +28,8 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
         ("record", "x" * 300),
         ("record", ""),
         ("record", "--shots", "never"),
+        ("record", "--shots", "0.1"),
+        ("record", "--fps", "0"),
         ("record", "--fps", "1000"),
         ("record", "--quality", "best"),
         ("record", "--seconds", "-1"),
@@ -62,6 +64,28 @@ def test_status_without_a_host_is_idle(home: Path, capsys: pytest.CaptureFixture
     assert main(["status", "--watch", "--json"]) == 3
     assert "pepys serve" in error_of(capsys)["remedy"]
     assert not home.exists()
+
+
+def test_a_refusal_says_what_is_taken(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["record", "--shots", "adaptive"])
+    assert capsys.readouterr().err == (
+        "pepys: --shots adaptive is not taken; give a number of seconds, such as 5, or off\n"
+    )
+    main(["record", "--fps", "0"])
+    assert "--fps" in capsys.readouterr().err
+
+
+def test_help_has_words_of_people_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from pepys.cli import build_app
+
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in build_app().registered_commands:
+        main([command.name or getattr(command.callback, "__name__", ""), "--help"])
+        text = capsys.readouterr().out
+        assert "Usage" in text
+        assert "<str" not in text
+        assert "<int" not in text
+        assert "--debug" in text
 
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

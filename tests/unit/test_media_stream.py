@@ -177,8 +177,6 @@ def test_the_writer_refuses_what_a_browser_would_drop() -> None:
         writer.write([good], 6 * GRID, [SoundSample(b"s", 1024)])
     with pytest.raises(ValueError, match="tracks"):
         writer.write([], 6 * GRID, ())
-    with pytest.raises(ValueError, match="holes"):
-        writer.skip_sound(1)
     assert writer.video_end_ns == 5 * GRID
     writer.write([good], 6 * GRID, ())
     assert writer.video_end_ns == 6 * GRID
@@ -237,8 +235,8 @@ def opus_span(start_ns: int, hertz: int, *, hole: int = 0) -> Span:
         (first if at < RATE else second).append(sample)
         at += sample.duration
     fragments = [writer.write((), 0, first)]
-    writer.skip_sound(hole)
-    fragments.append(writer.write((), 0, second))
+    behind_ns = start_ns + (sum(sample.duration for sample in first) + hole) * 1_000 * MS // RATE
+    fragments.append(FragmentWriter(None, opus.config, behind_ns).write((), 0, second))
     return Span(init_segment(None, opus.config), fragments)
 
 

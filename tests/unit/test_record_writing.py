@@ -147,6 +147,16 @@ def test_a_segment_that_no_blob_can_hold_goes_on_in_another(tmp_path: Path) -> N
     assert writer.completed and writer.refused == 1
 
 
+def test_written_focus_counts_as_a_write_of_its_track(tmp_path: Path) -> None:
+    _, session = _begin(tmp_path)
+    writer = _writer(session)
+    writer.events(ev.NoteAdded("n", 0, "a note"))
+    writer.events(ev.FocusChanged(0, "Editor", "a title"))
+    writer.give(End(1))
+    writer.join(10)
+    assert list(writer.written_ns) == ["activity"]
+
+
 def test_a_full_queue_refuses_pictures_first_then_sound_and_counts(tmp_path: Path) -> None:
     _, session = _begin(tmp_path)
     faulty = Faulty(session)

@@ -7,11 +7,12 @@ needs it, so that `pepys status` and `pepys note` stay quick.
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,6 +50,21 @@ def build_app() -> typer.Typer:
     return app
 
 
+def build_command() -> Any:
+    """The program, ready to be called; its help calls an argument by its name alone, not also `<str>`."""
+    program = typer.main.get_command(build_app())
+    waiting: list[Any] = [program]
+    while waiting:
+        command = waiting.pop()
+        waiting += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            if not parameter.opts[0].startswith("-"):
+                # The types are shared between parameters and commands.
+                parameter.type = copy.copy(parameter.type)
+                parameter.type.get_metavar = lambda **_: ""
+    return program
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -61,11 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     flags = words[: words.index("--")] if "--" in words else words
     try:
-        result = build_app()(words or ["--help"], standalone_mode=False)
+        result = build_command()(words or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-    except SystemExit as end:  # how typer ends when nobody reads its output any more
-        return end.code if isinstance(end.code, int) else 1
-    except BrokenPipeError:
+    except (SystemExit, BrokenPipeError):  # the former is how typer and rich end when nobody reads any more
         # The interpreter flushes stdout once more at exit and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED

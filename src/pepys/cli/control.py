@@ -81,7 +81,7 @@ def pause(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption =
     told = ask_host(home, "pause")
     out = Output(as_json)
     out.document(told)
-    out.text(f"Paused at {clock_text(told.get('recorded_ms', 0))}.")
+    out.text(f"Paused at {clock_text(told.get('wall_ms', 0))}.")
 
 
 def resume(

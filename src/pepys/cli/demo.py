@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.cli.say import size_text
 from pepys.errors import Interrupted, Partial
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from pepys.demo.course import Told
 
 _SECONDS = 20.0
-_MIB = 1024 * 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +87,18 @@ def _open_command(home: Path, session: str) -> str:
     if here is not None:
         os.environ["PEPYS_HOME"] = here
     where = [] if home == default else ["--home", str(home)]
-    return shlex.join(["pepys", "open", session, *where])
+    return shlex.join([*program_words(), "open", session, *where])
+
+
+def program_words() -> list[str]:
+    """The program as the user can call it: by its name where a shell finds it, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "pepys"]
+    found = shutil.which("pepys")
+    if called.name != "pepys" or not called.exists() or (found is not None and called.samefile(found)):
+        return ["pepys"]
+    return [sys.argv[0]]
 
 
 def _show(out: Output, told: Told, command: str) -> None:
@@ -102,7 +115,7 @@ def _show(out: Output, told: Told, command: str) -> None:
             track.get("track", track["kind"]),
             track["source"],
             track["codec"] or "",
-            _size(track["bytes"]) if track["bytes"] else "",
+            size_text(track["bytes"]) if track["bytes"] else "",
         ]
         table.add_row(*(escape(str(cell)) for cell in row))
     shots = session["shots"]
@@ -118,13 +131,9 @@ def _show(out: Output, told: Told, command: str) -> None:
     console.print(
         f"shots: {shots['total']}, {shots['distinct']} of them distinct; enrichment: {escape(stages) or 'none'}"
     )
-    recorded = f"{session['duration_ms'] / 1000:.1f} s recorded, {_size(session['bytes_on_disk'])} on disk"
+    recorded = f"{session['duration_ms'] / 1000:.1f} s recorded, {size_text(session['bytes_on_disk'])} on disk"
     console.print(f"{recorded}, tagged {', '.join(session['tags'])}")
     console.print(f"\nlook at it: {command}", soft_wrap=True)
-
-
-def _size(size: int) -> str:
-    return f"{size / _MIB:.1f} MiB" if size >= _MIB else f"{size / 1024:.0f} KiB"
 
 
 def _serve(home: Path, *, as_json: bool) -> None:

@@ -14,8 +14,8 @@ import typer
 from pepys.cli.columns import join, pad, paint, width_in_force, widths
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
-from pepys.cli.say import clock_text, local_time, size_text
-from pepys.errors import NotFound, Partial, PepysError, Usage
+from pepys.cli.say import clock_text, counted, gap_text, local_time, size_text, track_result, track_state
+from pepys.errors import Interrupted, NotFound, Partial, PepysError, Usage
 from pepys.sessions.control import ask_host
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _print_list(out: Output, found: list[dict[str, Any]]) -> None:
     rows = [["ID", "NAME", "STARTED", "LENGTH", "STATE", *(["TAGS"] if tagged else [])]]
     for row in found:
         told = [short[row["id"]], row["name"], local_time(row["started_at"]), clock_text(row["duration_ms"])]
-        rows.append([*told, row["state"], *([" ".join(row["tags"])] if tagged else [])])
+        rows.append([*told, row["state"], *([", ".join(row["tags"])] if tagged else [])])
     column_widths = widths(rows, width_in_force(), _CUT if tagged else _CUT[:1])
     head, *lines = (pad(row, column_widths, right=_RIGHT) for row in rows)
     for row, padded in zip(found, lines, strict=True):
@@ -121,7 +121,7 @@ def _print_session(out: Output, shown: dict[str, Any]) -> None:
         recorded += f" of {clock_text(shown['wall_ms'])}"
     facts.add_row("started", f"{local_time(shown['started_at'])}, {recorded}")
     for label in ("tags", "category", "description", "summary"):
-        value = " ".join(shown[label]) if label == "tags" else shown[label]
+        value = ", ".join(shown[label]) if label == "tags" else shown[label]
         if value:
             facts.add_row(label, Text(value))
     facts.add_row("size", f"{size_text(shown['bytes_on_disk'])} on disk")
@@ -138,16 +138,17 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("TRACK", "SOURCE", "CODEC", "SIZE", "STATE"):
+    live = shown["state"] == "recording"
+    for name in ("TRACK", "SOURCE", "CODEC", "SIZE", "STATE" if live else "RESULT"):
         table.add_column(name, overflow="fold", justify="right" if name == "SIZE" else "left")
     for track in shown["tracks"]:
-        state = track["state"] + (f": {track['detail']}" if track["detail"] else "")
+        state = track_state(track) if live else track_result(track, shown["gaps"])
         table.add_row(track["track"], Text(track["source"]), track["codec"], size_text(track["bytes"]), Text(state))
     if shown["tracks"]:
         console.print()
         console.print(table)
-    lines = [(gap["start_ms"], f"gap of {clock_text(gap['end_ms'] - gap['start_ms'])}: {gap['reason']}")
-             for gap in shown["gaps"]]  # fmt: skip
+    lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= shown["wall_ms"] else
+              gap_text(gap)) for gap in shown["gaps"]]  # fmt: skip
     lines += [(entry["start_ms"], f"{track['track']} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "
                f"{entry['reason']}") for track in shown["tracks"] for entry in track["gaps"]]  # fmt: skip
     lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in shown["notes"]]
@@ -160,33 +161,39 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
 def edit(
     sessions: IdsArgument,
     *,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="T", help="Add a tag (repeatable).")] = None,
     untag: Annotated[list[str] | None, typer.Option(metavar="T", help="Take a tag away (repeatable).")] = None,
-    note: Annotated[str | None, typer.Option(help="Add a note at the end.")] = None,
-    description: Annotated[str | None, typer.Option(help="A longer text.")] = None,
-    category: Annotated[str | None, typer.Option(help="A category; empty takes it away.")] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Add a note at the end.")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="A longer text.")] = None,
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="A category; empty takes it away.")] = None,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Change the names, tags and texts of sessions."""
-    from pepys.sessions.edits import edit_session
+    from pepys.sessions.edits import absent_tags, edit_session
     from pepys.sessions.queries import open_library, resolve, show_session
 
     out = Output(as_json)
     with open_library(home) as library:
+        chosen = [resolve(library, text) for text in sessions]
+        absent = {session: absent_tags(library, session, untag or ()) for session in chosen}
         edited = [
             edit_session(
                 library, session, name=name, tags=tag or (), untags=untag or (), description=description,
                 category=category, note=note,
             )
-            for session in [resolve(library, text) for text in sessions]
+            for session in chosen
         ]  # fmt: skip
         if as_json:
             out.document([show_session(library, session) for session in edited])
+    others = name is not None or description is not None or category is not None or note is not None or bool(tag)
     for session in edited:
-        out.text(f"Session {session} is changed.")
+        for word in absent[session]:
+            out.warn(f"Session {session} has no tag {word}.")
+        if others or len(absent[session]) < len(set(untag or ())):
+            out.text(f"Session {session} is changed.")
 
 
 def remove(
@@ -218,12 +225,13 @@ def _confirm(out: Output, library: Any, sessions: list[str], yes: bool) -> list[
     wanted = list(dict.fromkeys(resolve(library, text) for text in sessions))
     if not yes:
         if out.as_json or not sys.stdin.isatty():
-            raise Usage(f"deleting {len(wanted)} sessions needs a yes", "add --yes")
+            raise Usage(f"deleting {counted(len(wanted), 'session')} needs a yes", "add --yes")
         library.refresh()
         for session in wanted:
             row = library.catalog.get(session)
             out.text(f"{session[:_SHORT_ID]}  {row.name}  {size_text(row.bytes_on_disk)}")
-        typer.confirm("Delete for good?", abort=True)
+        if not typer.confirm("Delete for good?"):
+            raise Interrupted("nothing was deleted")
     return wanted
 
 
@@ -242,7 +250,7 @@ def _remove_all(library: Any, wanted: list[str]) -> tuple[int, dict[str, str]]:
 
 
 def note(
-    text: Annotated[str, typer.Argument(help="The note.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note.")],
     *,
     session: SessionOption = None,
     at: AtOption = None,
@@ -255,7 +263,7 @@ def note(
 
 
 def mark(
-    label: Annotated[str, typer.Argument(help="What it marks.")] = "",
+    label: Annotated[str, typer.Argument(metavar="[LABEL]", help="What it marks.")] = "",
     *,
     session: SessionOption = None,
     at: AtOption = None,

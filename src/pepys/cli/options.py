@@ -43,6 +43,4 @@ HomeOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Machine output on stdout.", callback=_also_before_the_command)
 ]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks.", callback=_also_before_the_command, hidden=True)
-]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", callback=_also_before_the_command)]

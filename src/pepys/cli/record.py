@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 Quality = Literal["low", "medium", "high", "ultra"]
 Audio = Literal["mic", "system", "both", "off"]
 
-NameArgument = Annotated[str | None, typer.Argument(help="The session's name; made of day and time without one.")]
+NameArgument = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="The session's name; made of day and time without one.")
+]
 DisplayOption = Annotated[str | None, typer.Option(metavar=":N", help="The X display (the one in force).")]
 NoCursorOption = Annotated[bool, typer.Option("--no-cursor", help="Leave the pointer out of the video.")]
-FpsOption = Annotated[int | None, typer.Option(metavar="N", help="Most frames a second, 1 to 60 (30).")]
+FpsOption = Annotated[int | None, typer.Option(metavar="N", min=1, max=60, help="Most frames a second (30).")]
 QualityOption = Annotated[Quality | None, typer.Option(help="Of the video (medium).")]
 NoVideoOption = Annotated[bool, typer.Option("--no-video", help="Record no video; shots are still taken.")]
 AudioOption = Annotated[Audio | None, typer.Option(help="Which sound (both).")]
@@ -53,6 +55,7 @@ def make_request(
     **values: Any,
 ) -> StartRequest:
     """The request that options mean; `start` uses the same."""
+    from pepys import limits
     from pepys.errors import Usage
     from pepys.sessions.start import StartRequest
 
@@ -61,7 +64,12 @@ def make_request(
         try:
             interval = float(shots.removesuffix("s"))
         except ValueError as error:
-            raise Usage(f"--shots {shots} is no time", "give seconds, or off") from error
+            raise Usage(f"--shots {shots} is not taken", "give a number of seconds, such as 5, or off") from error
+        if not limits.SHOTS_MIN_S <= interval <= limits.SHOTS_MAX_S:
+            raise Usage(
+                f"--shots {shots} is out of bounds",
+                f"give {limits.SHOTS_MIN_S:g} to {limits.SHOTS_MAX_S:g} seconds, or off",
+            )
     return StartRequest(
         name=name, tags=tuple(tags or ()), shots=interval, cursor=not no_cursor, video=not no_video, **values
     )
@@ -89,7 +97,8 @@ def record(
 ) -> None:
     """Record until Ctrl-C, --seconds, or `pepys stop`.
 
-    A second Ctrl-C returns at once; the recorder finishes by itself. With --json every state is one object a line.
+    A second Ctrl-C returns at once; the recorder finishes by itself. When this command is killed the recorder goes on,
+    and `pepys stop` reaches it. With --json every state is one object a line.
     """
     from pepys.sessions.foreground import record as run
 
@@ -113,6 +122,9 @@ def _conclude(out: Output, home: Path, outcome: Outcome, enrich: bool) -> None:
     short = outcome.session
     if outcome.state == "ending":
         raise Interrupted(f"the recorder is finishing session {short} by itself", "see `pepys list`")
+    error = None if outcome.error is None else from_json(outcome.error)
+    if outcome.state != "completed" and error is not None and not isinstance(error, DeviceMissing):
+        raise type(error)(error.message, f"`pepys stop {short}` completes the session, which is {outcome.state}")
     if outcome.state != "completed":
         raise Partial(
             f"the recorder died; session {short} is {outcome.state}, what it had recorded is safe",
@@ -123,12 +135,12 @@ def _conclude(out: Output, home: Path, outcome: Outcome, enrich: bool) -> None:
         from pepys.cli.enrich import enrich_sessions
 
         enrich_sessions(out, home, [outcome.session], streamed=True)
-    if outcome.error is not None:
-        error = from_json(outcome.error)
+    if error is not None:
         # A device that goes while it is recorded is no device that was missing: what it gave is safe.
         raise Partial(error.message, "what was recorded is saved") if isinstance(error, DeviceMissing) else error
     if outcome.failed_tracks:
-        raise Partial(f"{', '.join(outcome.failed_tracks)} failed while recording", "the other tracks are whole")
+        rest = "the other tracks are whole" if outcome.others else "what they recorded before is saved"
+        raise Partial(f"{', '.join(outcome.failed_tracks)} failed while recording", rest)
     if outcome.interrupted:
         raise typer.Exit(Interrupted.exit_code)
 
@@ -150,10 +162,8 @@ class StatusLine:
         elif kind == "status" and self._begun:
             self._out.record({"event": "status", **push["status"]})
             self._draw(push["status"])
-        elif kind == "track" and push.get("state") in {"failed", "healthy"}:
-            self._stay(f"{push['track']}: {push['state']}{_because(push)}")
-        elif kind == "error":
-            self._stay(str(push["error"].get("message", "")))
+        elif kind == "track" and push.get("state") in {"failed", "restarting", "degraded", "healthy"}:
+            self._stay(track_word(push) + _because(push))
         if kind in {"track", "gap", "error"} and self._begun:
             self._out.record({"event": kind, **{key: value for key, value in push.items() if key != "push"}})
 
@@ -179,9 +189,10 @@ class StatusLine:
     def _draw(self, status: dict[str, Any]) -> None:
         if not self._live or not status["tracks"]:
             return
+        unwell = [track for track in status["tracks"] if track["state"] not in {"off", "healthy"}]
         parts = [
             status["state"], clock_text(status["recorded_ms"]), size_text(status["bytes"]),
-            *(track_word(track) for track in status["tracks"] if track["state"] != "off"),
+            *([track_word(track) for track in unwell] or ["all tracks ok"]),
         ]  # fmt: skip
         text = "  ".join(parts)[: _width() - 1]
         sys.stderr.write("\r" + text.ljust(self._drawn))

@@ -24,6 +24,11 @@ def size_text(count: int) -> str:
     return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things, such as `1 session` or `3 sessions`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def local_time(moment: str) -> str:
     """An RFC 3339 moment in local time, to the minute."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
@@ -33,6 +38,32 @@ def track_word(track: Mapping[str, Any]) -> str:
     """A track and its health, such as `video ok` or `audio.mic failed`."""
     state = str(track.get("state", ""))
     return f"{track.get('track', '')} {'ok' if state == 'healthy' else state}"
+
+
+def track_state(track: Mapping[str, Any]) -> str:
+    """How a track that is being recorded is, such as `healthy` or `restarting: the server is gone`."""
+    detail = f": {track['detail']}" if track.get("detail") else ""
+    return f"{track['state']}{detail}"
+
+
+def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, Any]] = ()) -> str:
+    """What a track of an ended session came to: `whole`, or its gaps and its last trouble."""
+    if track["state"] == "off":
+        return f"left out: {track['detail']}" if track.get("detail") else "off"
+    gaps = list(track["gaps"])
+    crashed = any(gap["reason"] == "crash" for gap in session_gaps)
+    if not gaps:
+        return "whole up to the crash" if crashed else "whole"
+    last = track.get("detail") or gaps[-1].get("detail") or gaps[-1]["reason"].replace("_", " ")
+    return f"{counted(len(gaps), 'gap')}, the last: {last}"
+
+
+def gap_text(gap: Mapping[str, Any]) -> str:
+    """A gap of a session, such as `gap of 0:05: pause`."""
+    length_ms = gap["end_ms"] - gap["start_ms"]
+    if gap["reason"] == "crash" and length_ms < 1000:
+        return "crash, at most 1 s is missing"  # what was not yet durable; nobody knows when it ended
+    return f"gap of {clock_text(length_ms)}: {gap['reason']}"
 
 
 def left_out(tracks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -22,17 +22,19 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    query: Annotated[str, typer.Argument(help='Words, "a phrase", prefix*; all must be found.')],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", prefix*; all must be found.')],
     *,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Only in this session.")] = None,
-    kind: Annotated[str | None, typer.Option(help=f"Only one of: {', '.join(_KINDS)}.")] = None,
-    application: Annotated[str | None, typer.Option("--app", help="Only while this application was in front.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only in sessions with this tag.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help=f"Only one of: {', '.join(_KINDS)}.")] = None,
+    application: Annotated[
+        str | None, typer.Option("--app", metavar="NAME", help="Only while this application was in front.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="T", help="Only in sessions with this tag.")] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Not before (RFC 3339; with --session an offset too).")
     ] = None,
     to: Annotated[str | None, typer.Option(metavar="TIME", help="Before; as --from.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")] = 50,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,

@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes any free one.")
+    ] = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     *,
     home: HomeOption,

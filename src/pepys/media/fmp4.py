@@ -90,12 +90,6 @@ class FragmentWriter:
         """The media time up to which sound is written."""
         return self._sound_end * NS_PER_S // self._rate if self._rate else self._video_end_ns
 
-    def skip_sound(self, samples: int) -> None:
-        """Leave a hole of `samples` before the next sound; only for tracks of sound alone, players stop at holes."""
-        if self._video or samples < 0:
-            raise ValueError("sound beside pictures has no holes")
-        self._sound_end += samples
-
     def write(self, video: Sequence[VideoSample], until_ns: int, sound: Sequence[SoundSample]) -> bytes:
         """One fragment: pictures that fill the time up to `until_ns`, and the sound that has been encoded.
 

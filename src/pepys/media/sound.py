@@ -167,12 +167,6 @@ def as_float(pcm: NDArray[Any], channels: int) -> NDArray[np.float32]:
     return block.astype(np.float32, copy=False)
 
 
-def as_int16(samples: NDArray[np.float32]) -> Pcm:
-    """Float samples as int16, clipped."""
-    clipped: Pcm = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
-    return clipped
-
-
 def _open(
     codec: str, sample_format: str, rate: int, channels: int, bit_rate: int, options: dict[str, str]
 ) -> AudioCodecContext:

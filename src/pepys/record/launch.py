@@ -19,6 +19,7 @@ from typing import Any
 
 from pepys import errors, limits
 from pepys.record.spec import Order
+from pepys.store.files import private_file
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def launch(order: Order, log: Path) -> Launched:
     ours, theirs = socket.socketpair()
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as sink:
+        with open(log, "ab", opener=private_file) as sink:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pepys.record", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],

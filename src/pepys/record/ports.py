@@ -141,27 +141,6 @@ class VideoSource(Protocol):
         ...
 
 
-class OpeningVideo(Protocol):
-    """A video source being opened: asked for at once, granted perhaps minutes later."""
-
-    def fileno(self) -> int | None:
-        """A descriptor to wait on, or None when `poll` answers at once."""
-        ...
-
-    def poll(self) -> VideoSource | None:
-        """The open source, or None while it is waited for.
-
-        Raises:
-            PermissionMissing: it was refused.
-            DeviceMissing: it cannot be had; the message says why.
-        """
-        ...
-
-    def cancel(self) -> None:
-        """Give up; a dialog on the screen goes away."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class SoundCapabilities:
     """Format of a sound source's samples."""

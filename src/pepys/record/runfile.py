@@ -13,6 +13,7 @@ from pathlib import Path
 from pepys.clock import Clock
 from pepys.errors import StorageProblem
 from pepys.record.spec import PROTOCOL
+from pepys.store.files import private_file
 
 _START_FIELD = 19  # of /proc/<pid>/stat, counted after the command's closing parenthesis
 
@@ -39,7 +40,8 @@ def write_run_file(path: Path, session: str, socket: str, clock: Clock) -> RunFi
     new = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(asdict(told)), encoding="utf-8")
+        with open(new, "w", encoding="utf-8", opener=private_file) as file:
+            file.write(json.dumps(asdict(told)))
         new.replace(path)
     except OSError as error:
         raise StorageProblem(f"{path} cannot be written: {error.strerror}", "free space, or check rights") from error

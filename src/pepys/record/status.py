@@ -1,4 +1,8 @@
-"""What a recorder tells of itself: the one shape of `status`, beats and state pushes."""
+"""What a recorder tells of itself: the one shape of `status`, beats and state pushes.
+
+Of a track it tells what was `captured`, `encoded` and `dropped`. They do not add up for the screen: `captured` counts
+changed pictures taken, `encoded` also those repeated while nothing changes, so that a quiet screen has more encoded.
+"""
 
 from __future__ import annotations
 

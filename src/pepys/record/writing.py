@@ -239,6 +239,8 @@ class Writer:
         self._flush()
         if isinstance(work, Events):
             self._session.append(*work.events)
+            if any(isinstance(event, ev.FocusChanged) for event in work.events):
+                self.written_ns["activity"] = self._clock.now_ns()
         elif isinstance(work, InitHeader):
             blob = self._session.put(work.data)
             self._session.append(ev.InitWritten(work.track, work.span, blob, work.mime))

@@ -68,13 +68,13 @@ def host_running(home: Path) -> bool:
     return True
 
 
-def ask_host(home: Path, do: str, *, timeout_s: float = limits.CONTROL_S, **args: Any) -> dict[str, Any]:
+def ask_host(home: Path, do: str, *, timeout_s: float | None = None, **args: Any) -> dict[str, Any]:
     """Ask the host, or a recorder without one, to do a command; returns when it has happened.
 
     Args:
         home: the data folder.
         do: the command's name.
-        timeout_s: how long the answer may take.
+        timeout_s: how long the answer may take; what the command is given by default.
         args: its arguments, JSON values; None counts as not given.
 
     Raises:
@@ -82,6 +82,9 @@ def ask_host(home: Path, do: str, *, timeout_s: float = limits.CONTROL_S, **args
         PepysError: what the other side answered.
     """
     client = connect_host(home)
+    hosted = client is not None
+    if timeout_s is None:
+        timeout_s = _patience_s(do, hosted)
     if client is None and do in _RECORDER_COMMANDS:
         client = _connect_orphan(home)
     if client is None:
@@ -92,6 +95,8 @@ def ask_host(home: Path, do: str, *, timeout_s: float = limits.CONTROL_S, **args
         except DeviceMissing as error:
             if connect_host(home) is None and error.message.startswith("the other side"):
                 raise NoHost(f"the host ended before it answered to {do}", "see `pepys list`") from error
+            if error.message.startswith("no answer"):
+                raise _no_answer(home, do, timeout_s, hosted) from error
             raise
 
 
@@ -145,14 +150,43 @@ def watch_host(home: Path) -> Iterator[dict[str, Any]]:
                 yield push["status"]
 
 
-def refuse_second_host(home: Path, wanted: str) -> None:
+def refuse_second_host(home: Path) -> None:
     """Refuse what needs to be the host of a home that has one.
 
     Raises:
         Busy: a host answers there.
     """
-    if host_running(home):
-        raise Busy(f"{home} has a host already", wanted)
+    if not host_running(home):
+        return
+    if _host_kind(home) == "foreground":
+        raise Busy(f"a recording in the foreground holds {home}", "end it with `pepys stop` first; it serves no page")
+    raise Busy(f"{home} has a daemon already", "end it first, or use its page with `pepys open`")
+
+
+def _host_kind(home: Path) -> str:
+    try:
+        return str(json.loads(host_file(home).read_bytes())["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _patience_s(do: str, hosted: bool) -> float:
+    """How long an answer may take: a host waits for its recorder, and for the command before this one."""
+    own = {"pause": limits.PAUSE_S, "resume": limits.PAUSE_S, "stop": limits.STOP_S}.get(do, limits.CONTROL_S)
+    return own if not hosted or do not in _RECORDER_COMMANDS else own + limits.PAUSE_S + limits.ANSWER_SLACK_S
+
+
+def _no_answer(home: Path, do: str, timeout_s: float, hosted: bool) -> DeviceMissing:
+    """The error of a command that nobody answered in time, with the process that should have."""
+    try:
+        pid = json.loads(host_file(home).read_bytes())["pid"] if hosted else orphans(home)[0].pid
+    except (OSError, ValueError, KeyError, IndexError):
+        pid = "?"
+    who = "host" if hosted else "recorder"
+    return DeviceMissing(
+        f"the {who} (process {pid}) has not answered to {do} for {timeout_s:g} s",
+        f"try again, or end it with `kill -9 {pid}`: what is stored is safe, `pepys list` shows it",
+    )
 
 
 def _connect_orphan(home: Path) -> Client | None:

@@ -61,6 +61,14 @@ def edit_session(
     return session
 
 
+def absent_tags(library: Library, text: str, tags: Sequence[str]) -> list[str]:
+    """Those of some tags that a session does not have."""
+    if not tags:
+        return []
+    known = load(library.store, resolve(library, text)).tags
+    return [tag for tag in dict.fromkeys(tag.strip() for tag in tags) if tag not in known]
+
+
 def add_note(library: Library, text: str, note: str, at: str | None = None, kind: str = "note") -> dict[str, Any]:
     """Add a note or marker to a session that exists.
 
@@ -123,6 +131,8 @@ def _note_edit(library: Library, session: str, note: str, at: str | None, kind: 
     at_ns = seen.end_ns
     if at is not None:
         at_ns = parse_time(at, seen.started_wall_ns) - seen.started_wall_ns
+        if -limits.NS_PER_S < at_ns < 0:
+            at_ns = 0  # people name the second in which it began
         if not 0 <= at_ns <= seen.end_ns:
             raise Usage(f"{at} is outside session {session}", "give a time between its start and its end")
     text = _long_text("the note", note)

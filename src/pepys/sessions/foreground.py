@@ -39,6 +39,7 @@ class Outcome:
         session: its id.
         state: `completed`, `interrupted` when the recorder died, `ending` when nobody waited for the end.
         failed_tracks: tracks that recorded and had failed when it ended.
+        others: whether other tracks recorded and had not.
         interrupted: whether a signal ended it.
         error: why the recorder ended by itself, as in machine output.
     """
@@ -48,6 +49,7 @@ class Outcome:
     failed_tracks: tuple[str, ...] = ()
     interrupted: bool = False
     error: dict[str, Any] | None = None
+    others: bool = True
 
 
 def record(
@@ -87,6 +89,7 @@ class _Foreground:
         self._asked_twice = asyncio.Event()
         self._over = asyncio.Event()
         self._failing: set[str] = set()
+        self._well = True
         self._error: dict[str, Any] | None = None
         self._state = "ending"
 
@@ -110,7 +113,7 @@ class _Foreground:
                 await self._host.close(end_recording=False)
         failed = tuple(sorted(self._failing - set(status["left_out"])))
         state = self._state if waited else "ending"
-        return Outcome(status["session"], state, failed, interrupted, self._error)
+        return Outcome(status["session"], state, failed, interrupted, self._error, self._well)
 
     async def _end(self) -> bool:
         """End the recording; whether its end was waited for."""
@@ -152,7 +155,9 @@ class _Foreground:
     async def _hear(self, updates: Any) -> None:
         async for push in updates:
             if push["push"] == "status" and push["status"]["tracks"]:
-                self._failing = {track["track"] for track in push["status"]["tracks"] if track["state"] in _FAILING}
+                states = {track["track"]: track["state"] for track in push["status"]["tracks"]}
+                self._failing = {track for track, state in states.items() if state in _FAILING}
+                self._well = any(state not in _FAILING and state != "off" for state in states.values())
             elif push["push"] == "error":
                 self._error = push["error"]
             elif push["push"] == "session" and push["state"] in {"completed", "interrupted", "failed"}:

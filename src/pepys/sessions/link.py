@@ -19,6 +19,10 @@ from pepys.record.wire import LineReader, Message, encode_line
 OnPush = Callable[[Message], Awaitable[None]]
 
 
+class NoAnswer(DeviceMissing):
+    """The recorder lives, as far as anybody knows, and does not answer in time."""
+
+
 class RecorderLink:
     """One open connection to a recorder.
 
@@ -43,7 +47,8 @@ class RecorderLink:
 
         Raises:
             PepysError: what the recorder answered.
-            DeviceMissing: it is gone, or does not answer in time.
+            NoAnswer: it does not answer in time.
+            DeviceMissing: it is gone.
         """
         if self.lost:
             raise _ended()
@@ -56,7 +61,7 @@ class RecorderLink:
             async with asyncio.timeout(timeout_s):
                 reply = await waiting
         except TimeoutError as error:
-            raise DeviceMissing(f"the recorder does not answer to {do}", "see logs/recorder.log") from error
+            raise NoAnswer(f"the recorder has not answered to {do} for {timeout_s:g} s", "try again") from error
         finally:
             self._replies.pop(number, None)
         if "error" in reply:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pepys.record.wire import Message
 from pepys.sessions import recording as recordings
 from pepys.sessions.control import run_files
 from pepys.sessions.feed import Feed
+from pepys.sessions.link import NoAnswer
 from pepys.sessions.recording import Recording
 from pepys.sessions.start import StartRequest, make_spec, request_from_json, validate
 from pepys.sessions.statechart import UNDER_WAY, SessionChart, configuration, new_chart, region_health, restore
@@ -30,6 +32,8 @@ from pepys.store.index import index_session
 from pepys.store.reader import load
 from pepys.store.recover import finish, recover_all
 from pepys.store.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 
 class Steering:
@@ -54,6 +58,8 @@ class Steering:
         self._session: str | None = None
         self._name: str | None = None
         self._last: dict[str, Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._stored: Message = {}
 
     @property
     def under_way(self) -> bool:
@@ -67,6 +73,8 @@ class Steering:
 
     async def leave(self) -> None:
         """Let go of the recorder, which goes on."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._recording is not None:
             await self._recording.link.close()
 
@@ -108,7 +116,7 @@ class Steering:
             live = self._live()
             if self._chart.state != "paused":
                 await self._chart.send("pause")
-                await self._ask(live, "pause", "now_paused")
+                await self._ask(live, "pause", "now_paused", limits.PAUSE_S)
         return self.status()
 
     async def resume(self, session: str | None = None) -> Message:
@@ -121,7 +129,7 @@ class Steering:
             live = self._live()
             if self._chart.state != "recording":
                 await self._chart.send("resume")
-                await self._ask(live, "resume", "resumed")
+                await self._ask(live, "resume", "resumed", limits.PAUSE_S)
                 await self._tell_health()
         return self.status()
 
@@ -154,8 +162,9 @@ class Steering:
         live, state = self._recording, self._chart.state
         told: dict[str, Any] = {}
         if live is not None and state in UNDER_WAY:
-            passed_ms = (self._clock.now_ns() - live.told_ns) // limits.NS_PER_MS
-            told = recordings.ages(live.status, passed_ms)
+            told = live.told(self._clock.now_ns())
+        elif state == "interrupted":
+            told = self._stored
         under_way = state in UNDER_WAY or state == "interrupted"
         started = told.get("started_wall_ns")
         return {
@@ -167,7 +176,7 @@ class Steering:
             "wall_ms": told.get("wall_ms", 0),
             "bytes": told.get("bytes", 0),
             "tracks": told.get("tracks", []),
-            "left_out": list(live.left_out) if live is not None and told else [],
+            "left_out": list(live.left_out) if live is not None and state in UNDER_WAY else [],
             "gaps_open": told.get("gaps_open", []),
             "disk": told.get("disk") or self._disk(),
             "last": self._last,
@@ -203,6 +212,7 @@ class Steering:
             raise Usage(f"session {session} is {seen.state}, not interrupted", "only an interrupted one can go on")
         if not (self._chart.state == "interrupted" and self._session == session):
             self._session, self._recording = session, None
+            self._stored = await asyncio.to_thread(recordings.figures, self._store, session)
             self._chart = await restore(configuration("interrupted"), self._changed)
         self._name = seen.name
         return session
@@ -226,12 +236,15 @@ class Steering:
         launched, ready = await recordings.begin(spec, self._store, self._home / "logs" / "recorder.log")
         run_file = Path(spec.run_file)
         live = await recordings.attach(spec.session, ready["socket"], run_file, self._clock, launched.process)
-        live.left_out = tuple(t["track"] for t in ready.get("tracks", []) if t["state"] in {"failed", "restarting"})
+        live.left_out = recordings.left_out(ready.get("tracks", []), at_start=True)
         await self._adopt(live, None)
 
     async def _adopt(self, live: Recording, run: RunFile | None) -> None:
         self._recording = live
         await recordings.listen(live, self._clock, self._on_push, lambda: self._on_lost(live, run))
+        if run is not None:
+            live.left_out = recordings.left_out(live.status.get("tracks", []), at_start=False)
+        self._watch = asyncio.create_task(recordings.watch(live, self._clock, self._silent))
 
     async def _give_up(self, event: str) -> None:
         """A start that failed or was cancelled: end a recorder that began already, and tell the chart."""
@@ -244,17 +257,20 @@ class Steering:
         if self._chart.allows(event):
             await self._chart.send(event)
 
-    async def _ask(self, live: Recording, do: str, done: str | None, timeout_s: float = limits.CONTROL_S) -> None:
+    async def _ask(self, live: Recording, do: str, done: str | None, timeout_s: float) -> None:
         """Have the recorder do something and tell the chart; a dead recorder's end is told by `_on_lost`."""
         try:
             result = await live.link.call(do, timeout_s)
-        except PepysError:
+        except PepysError as error:
             if live.link.lost:
                 await live.over.wait()
                 if do == "stop" and (self._last or {}).get("state") == "completed":
                     return
             elif self._chart.allows("refused"):
                 await self._chart.send("refused")
+                await self._tell_health()
+            if isinstance(error, NoAnswer):
+                raise recordings.no_answer(live, do, timeout_s) from error
             raise
         if done is not None and self._chart.allows(done):
             live.heard(result, self._clock.now_ns())
@@ -289,6 +305,9 @@ class Steering:
         """The recorder is gone: in order, or not."""
         try:
             state = await asyncio.to_thread(recordings.settle, self._store, live, run, self._clock)
+            if state == "interrupted":
+                with contextlib.suppress(PepysError):
+                    self._stored = await asyncio.to_thread(recordings.figures, self._store, live.session)
             if self.under_way:
                 if state == "completed":
                     await self._chart.follow("ending")
@@ -324,9 +343,14 @@ class Steering:
 
     async def _tell_health(self) -> None:
         if self._recording is not None and self._chart.state == "recording":
-            tracks = self._recording.status.get("tracks", [])
+            tracks = self._recording.told(self._clock.now_ns()).get("tracks", [])
             for region, health in region_health((track["track"], track["state"]) for track in tracks).items():
                 await self._chart.move(region, health)
+
+    async def _silent(self) -> None:
+        """The recorder does not beat: its tracks are worse than it told."""
+        await self._tell_health()
+        self._tell_status()
 
     async def _changed(self) -> None:
         self._tell_status()
@@ -338,8 +362,9 @@ class Steering:
         """Tell the catalog, one session at a time."""
         async with self._indexing:
             # The catalog is derived and its readers catch it up: no failure of it may reach a recording.
-            with contextlib.suppress(Exception):
-                await asyncio.to_thread(_index, self._store, session)
+            (error,) = await asyncio.gather(asyncio.to_thread(_index, self._store, session), return_exceptions=True)
+            if error is not None:
+                _LOG.warning("pepys: the catalog was not told of session %s: %r", session, error)
 
     def _check_disk(self) -> None:
         free = self._disk()["free_bytes"]
