@@ -99,6 +99,8 @@ class RecorderLink:
                         await on_push(message)
                     elif waiting is not None and not waiting.done():
                         waiting.set_result(message)
+                        # Who asked takes the answer before a later push is heard: the answer is the older word.
+                        await asyncio.sleep(0)
         self._fail_waiting()
         await on_lost()
 
