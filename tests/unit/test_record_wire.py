@@ -140,6 +140,10 @@ def test_a_run_file_names_one_process(tmp_path: Path) -> None:
         other = read_run_file(path)
         assert other is not None and not still_runs(other, clock)
         write_run_file(path, "x", "/s", clock)
+    copied = tmp_path / "copy" / "x.json"
+    copied.parent.mkdir()
+    copied.write_text(path.read_text())
+    assert read_run_file(copied) is None, "a copy of a home has no recorder"
     path.write_text("torn {")
     assert read_run_file(path) is None and read_run_file(tmp_path / "none") is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from pepys.config import runtime_dir
 from pepys.errors import NotFound, Usage
 from pepys.record.wire import connect
-from pepys.sessions.control import ask_host, host_file, watch_host
+from pepys.sessions.control import ask_host, host_file, host_running, orphans, watch_host
 from pepys.sessions.host import Host
 from pepys.sessions.start import StartRequest
 from tests.hosted import fakes, hosted
@@ -103,3 +104,15 @@ def test_a_listener_that_does_not_read_loses_the_oldest_and_counts_them(
             assert last[-1]["push"] == "session"
 
     hosted(home, work)
+
+
+def test_a_copy_of_a_home_does_not_speak_to_the_first_ones_host(home: Path) -> None:
+    copy = home.with_name("copy")
+
+    async def work(host: Host) -> tuple[bool, bool]:
+        await host.start(StartRequest())
+        await asyncio.to_thread(shutil.copytree, home, copy)
+        return await asyncio.to_thread(host_running, home), await asyncio.to_thread(host_running, copy)
+
+    assert hosted(home, work) == (True, False)
+    assert orphans(copy) == []

@@ -174,8 +174,12 @@ class SoundServer(Server):
         argv += ["--realtime=no", "--high-priority=no", "--log-target=stderr", "-F", str(script)]
         self.child = Child(argv, self.folder / "log", env=own)
         self.child.wait_ready(lambda: _listens(socket_path), "the sound server")
-        # Without a cookie file of its own each client would leave one in the user's config folder.
-        self.env = {"PULSE_SERVER": f"unix:{socket_path}", "PULSE_COOKIE": str(self.folder / "cookie")}
+        # Without a cookie file and a runtime folder of its own each client would leave them in the user's folders.
+        self.env = {
+            "PULSE_SERVER": f"unix:{socket_path}",
+            "PULSE_COOKIE": str(self.folder / "cookie"),
+            "PULSE_RUNTIME_PATH": str(self.folder),
+        }
 
 
 def _managed(display: dict[str, str]) -> bool:

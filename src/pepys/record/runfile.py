@@ -1,6 +1,7 @@
 """The file that tells where a session's recorder is, so that the next host finds and adopts it.
 
 A process id alone may have been given to another program since: its start time and the boot id make it one process.
+A copy of a home has a copy of the file too: the folder it was written in is named, so that only that home is meant.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class RunFile:
     boot_id: str
     protocol: int
     socket: str
+    place: str = ""
 
 
 def write_run_file(path: Path, session: str, socket: str, clock: Clock) -> RunFile:
@@ -36,10 +38,11 @@ def write_run_file(path: Path, session: str, socket: str, clock: Clock) -> RunFi
     Raises:
         StorageProblem: it cannot be written.
     """
-    told = RunFile(session, os.getpid(), process_start(os.getpid()), clock.boot_id(), PROTOCOL, socket)
     new = path.with_suffix(".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        pid = os.getpid()
+        told = RunFile(session, pid, process_start(pid), clock.boot_id(), PROTOCOL, socket, place_of(path))
         with open(new, "w", encoding="utf-8", opener=private_file) as file:
             file.write(json.dumps(asdict(told)))
         new.replace(path)
@@ -49,15 +52,26 @@ def write_run_file(path: Path, session: str, socket: str, clock: Clock) -> RunFi
 
 
 def read_run_file(path: Path) -> RunFile | None:
-    """Read a run file; None when it is missing or no such file."""
+    """Read a run file; None when it is missing, no such file, or a copy of another home's."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return RunFile(
+        told = RunFile(
             str(value["session"]), int(value["pid"]), int(value["pid_start"]), str(value["boot_id"]),
-            int(value["protocol"]), str(value["socket"]),
+            int(value["protocol"]), str(value["socket"]), str(value["place"]),
         )  # fmt: skip
+        return told if told.place == place_of(path) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def place_of(path: Path) -> str:
+    """What tells the folder of a file from a copy of it: its device and inode.
+
+    Raises:
+        OSError: the folder cannot be looked at.
+    """
+    folder = path.parent.stat()
+    return f"{folder.st_dev}:{folder.st_ino}"
 
 
 def still_runs(told: RunFile, clock: Clock) -> bool:

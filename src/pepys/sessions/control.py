@@ -17,7 +17,7 @@ from typing import Any, Final
 from pepys import limits
 from pepys.clock import SystemClock, rfc3339
 from pepys.errors import Busy, DeviceMissing, NotFound, PepysError
-from pepys.record.runfile import RunFile, read_run_file, still_runs
+from pepys.record.runfile import RunFile, place_of, read_run_file, still_runs
 from pepys.record.wire import Client, connect
 
 # What a recorder without a host answers by itself; everything else needs a host.
@@ -54,6 +54,8 @@ def connect_host(home: Path) -> Client | None:
     """A connection to the host, None when there is none."""
     try:
         told = json.loads(host_file(home).read_bytes())
+        if told["place"] != place_of(host_file(home)):
+            return None  # this home is a copy; the host is the other one's
         return connect(told["socket"], limits.CONTROL_CONNECT_S)
     except (OSError, ValueError, KeyError, TypeError, DeviceMissing):
         return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from pepys import limits
 from pepys.errors import DeviceMissing, PepysError, StorageProblem, Usage
-from pepys.record.runfile import process_start
+from pepys.record.runfile import place_of, process_start
 from pepys.record.spec import PROTOCOL
 from pepys.record.wire import LineReader, Message, encode_line, listen, reply_error, reply_ok
 from pepys.sessions.feed import Feed, Subscription
@@ -119,12 +119,12 @@ def write_host_file(path: Path, socket: Path, kind: str, boot_id: str) -> None:
         StorageProblem: the file cannot be written.
     """
     pid = os.getpid()
-    told = {
-        "pid": pid, "pid_start": process_start(pid), "boot_id": boot_id, "protocol": PROTOCOL, "kind": kind,
-        "socket": str(socket),
-    }  # fmt: skip
     beside = path.with_suffix(".new")
     try:
+        told = {
+            "pid": pid, "pid_start": process_start(pid), "boot_id": boot_id, "protocol": PROTOCOL, "kind": kind,
+            "socket": str(socket), "place": place_of(path),
+        }  # fmt: skip
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(told, file)
         beside.replace(path)
