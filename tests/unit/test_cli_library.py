@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pepys.cli import main
+from pepys.cli.say import track_result
 from pepys.clock import parse_rfc3339, rfc3339
 from pepys.store.store import Store, open_store
 from tests.web_session import Tape
@@ -332,3 +333,9 @@ def test_errors_of_the_system_have_the_contracts_codes(
     monkeypatch.setattr("pepys.cli.control.status_of", broken)
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert main(["status", "--json"]) == code
+
+
+def test_a_track_says_what_a_crash_cost_it() -> None:
+    track = {"state": "healthy", "gaps": []}
+    told = [track_result(track, [{"reason": "crash", "start_ms": 5, "end_ms": end}]) for end in (5, 9)]
+    assert [track_result(track), *told] == ["whole", "whole up to the crash", "whole but for the crash"]

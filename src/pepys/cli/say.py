@@ -51,9 +51,11 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
     if track["state"] == "off":
         return f"left out: {track['detail']}" if track.get("detail") else "off"
     gaps = list(track["gaps"])
-    crashed = any(gap["reason"] == "crash" for gap in session_gaps)
+    crashes = [gap for gap in session_gaps if gap["reason"] == "crash"]
     if not gaps:
-        return "whole up to the crash" if crashed else "whole"
+        # A crash that was followed by a new span has a length; one that ended the session has none.
+        ended = any(gap["end_ms"] == gap["start_ms"] for gap in crashes)
+        return "whole up to the crash" if ended else "whole but for the crash" if crashes else "whole"
     last = track.get("detail") or gaps[-1].get("detail") or gaps[-1]["reason"].replace("_", " ")
     return f"{counted(len(gaps), 'gap')}, the last: {last}"
 
