@@ -60,6 +60,7 @@ class SystemClock:
     def sleep_ns(self, duration_ns: int) -> None:
         """Block the calling thread."""
         if duration_ns > 0:
+            # The one sleep of the program: everything else waits through a clock, so that a test can move it.
             time.sleep(duration_ns / 1e9)
 
 
