@@ -1,1 +1,1 @@
-"""The project's own measurements: each prints a ratio against a peer, or a bar that a user feels, in one run."""
+"""The contributor's runner: measures with `pepys.bench` and writes what came of it into RESULTS.md."""

@@ -55,12 +55,42 @@ An error is one line on stderr that says what failed, why and what to do; with `
   when the recorder goes on.
 - **Sources.** A default source that is not there is named and left out. One named by a flag is required (exit 4),
   unless `--allow-partial`; `--audio` counts as naming its sources, the config file does not.
-- **Exit 9** of `record`: a track had failed at the end, all sources went away, or the recorder died. Exit 5: it ended
+- **Pictures.** Without a word the display in force is shown. `--monitor`, `--region`, `--window` and `--source` name
+  what is shown instead, up to 16, in the order of the line; `--display` then only says which display is meant.
+  `--webcam` adds the first camera, behind those that are named. `pepys doctor` lists what exists. A kind of source:
+  `display::1`, `monitor:HDMI-1`, `region:800x600+10+20`, `window:0x1400003`, `mss:1` (a monitor by its number, through
+  a portable library), `webcam:/dev/video0`, `file:talk.mp4`, `pattern:testsrc2=size=1280x720:rate=30`.
+- **Windows** are named by id, by a glob on their title, or by a part of it; a title that several have is exit 2, one
+  that none has exit 4, and both name those that exist. A window is recorded whole though others cover it, and
+  follows moves and sizes. Closing it is a gap of its track and no failure; when it comes back it goes on.
+- **Layouts.** `passthrough` is one source as it is. `grid` has as many columns as two, `grid:1` to `grid:4` as many as
+  it says. `side-by-side` aligns two to four. `pip` puts the second source into a corner of the first: `pip:top-left`,
+  `top-right`, `bottom-left`, `bottom-right`, each with `:small`, `:medium` or `:large`. Without `--layout` a webcam
+  beside one other source is `pip`, everything else `grid`. `pepys set` changes sources and layout while it records.
+- **Several sources** are one video; each also has a track of its own, `video.1`, `video.2` and so on, with its health
+  and its gaps. One that ends leaves its place black, and is tried again every 1 to 30 s. One that changes and gives
+  no picture for more than a second is `degraded`, and called stale.
+- **Excluding.** `--exclude` takes a glob, in any case, against a window's title, application and process; with
+  `[record] exclude` in the config file it is added to those. Private browsing and password managers are excluded
+  without a word. The pixels of such a window, its menus, tooltips and dialogs are black before anything is composed or
+  encoded; of its title and application nothing is written, and activity says `excluded`. What its program paints
+  elsewhere cannot be known: a taskbar, a window switcher or another program's list may name it, a notification may
+  quote it. `--no-exclude` turns all of it off. A source that shows a screen and cannot keep windows out (`mss`) is
+  refused while anything is excluded, exit 4. Patterns are kept with the session, encrypted, for `resume ID`; neither
+  `show` nor an export has them.
+- **Sizes.** Video is never larger than its source. When a window or a screen changes its size, the new one counts once
+  it has rested for half a second; until then the picture is fitted into the old one.
+- **A display that hangs** is let go after a second without an answer: a gap, told as `device_lost`. It is tried again
+  until it answers; the other tracks go on.
+- **Wayland.** An X server inside a Wayland session (XWayland) shows black where other programs are, so it is refused
+  with that reason, exit 4.
+- **Exit 9** of `record`: a track had failed at the end (a closed window has not), all sources went away, or the
+  recorder died. Exit 5: it ended
   at the disk reserve. Both are stronger than 130; what was recorded is saved.
 - **Hosts.** `record` beside a daemon or another recording is exit 8 and names `pepys start`. `start` and `resume ID`
   need the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` with no
-  host says `idle`. When a host was killed its recorder goes on and answers `status`, `pause`, `resume`, `stop`,
-  `note` and `mark` itself, until the next host takes it over.
+  host says `idle`. When a host was killed its recorder goes on and answers `status`, `set`, `pause`, `resume`,
+  `stop`, `note` and `mark` itself, until the next host takes it over.
 - **Names.** Without a name a session is called after its day and time.
 - **Times.** `1:02:03.5`, `2:03`, `90s`, `10m`, `1h30m`, `12.5` (seconds), or RFC 3339. `note` and `mark` with
   `--session` and without `--at` go to the session's end.

@@ -55,6 +55,7 @@ class FakeRecorder:
         self.done = False
         self.tracks = {"video": "healthy", "audio.mic": "healthy", "shots": "healthy"}
         self.tracks.update({track: "off" for track, _ in spec.absent})
+        self.sources, self.layout = list(spec.sources), spec.layout
         self.notes = 0
         self.base_ns = self.clock.now_ns()
         self.writer = self._open(store)
@@ -117,7 +118,8 @@ class FakeRecorder:
         return {
             "session": self.spec.session, "state": self.state, "started_wall_ns": self.clock.wall_ns(),
             "recorded_ms": 1000, "wall_ms": 1000, "bytes": len(SEGMENT), "spans": self.span + 1, "tracks": tracks,
-            "gaps_open": [], "disk": {"free_bytes": 10**12, "seconds_left": None},
+            "sources": self.sources, "layout": self.layout, "gaps_open": [],
+            "disk": {"free_bytes": 10**12, "seconds_left": None},
         }  # fmt: skip
 
     def on_request(self, peer: Peer, request: Message) -> None:
@@ -136,6 +138,9 @@ class FakeRecorder:
     def answer(self, peer: Peer, do: str, args: dict[str, Any]) -> Message:
         if do == "subscribe":
             peer.subscribed = True
+        elif do == "set":
+            self.sources = args.get("sources", self.sources)
+            self.layout = args.get("layout", self.layout)
         elif do == "pause" and self.state == "recording":
             self.end_span()
             self.enter("paused")

@@ -16,11 +16,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from pepys.errors import Usage
+from pepys.limits import PATTERN_CHARS, PATTERNS_MAX
 
 Seconds = Annotated[float, Field(ge=0.5, le=3600)]
+Pattern = Annotated[str, Field(min_length=1, max_length=PATTERN_CHARS, pattern=r"\S")]
 
 
 class _Section(BaseModel):
@@ -28,12 +30,19 @@ class _Section(BaseModel):
 
 
 class Record(_Section):
-    """Defaults of `pepys record` and `pepys start`."""
+    """Defaults of `pepys record` and `pepys start`.
 
-    fps: int = Field(default=30, ge=1, le=60)
+    Without `fps` the quality has its own; a `layout` holds where it fits the sources; patterns of `exclude` are added
+    to those of the command line.
+    """
+
+    fps: int | None = Field(default=None, ge=1, le=60)
     quality: Literal["low", "medium", "high", "ultra"] = "medium"
+    layout: str | None = Field(default=None, min_length=1, max_length=64)
+    encoder: Literal["auto", "x264", "h264_vaapi", "h264_nvenc", "h264_qsv"] = "auto"
+    exclude: tuple[Pattern, ...] = Field(default=(), max_length=PATTERNS_MAX)
     audio: Literal["mic", "system", "both", "off"] = "both"
-    shots: Seconds | Literal["off"] = Field(default=5.0)
+    shots: Seconds | Literal["off"] = Field(default=10.0)
 
 
 class Serve(_Section):
@@ -90,12 +99,16 @@ def _read_file(file: Path) -> dict[str, object]:
 
 
 def _read_environment() -> Mapping[str, object]:
-    found: dict[str, object] = EnvSettingsSource(_Environment)()
+    try:
+        found: dict[str, object] = EnvSettingsSource(_Environment)()
+    except SettingsError as error:
+        raise Usage("the environment: a list is not written as JSON", 'write it as ["one", "two"]') from error
     return found
 
 
 def _usage(place: str, problem: ErrorDetails) -> Usage:
-    path = [str(part) for part in problem["loc"] if part not in {"float", "constrained-float"}]
+    # An item of a list is told by the list's name.
+    path = [part for part in problem["loc"] if isinstance(part, str) and part not in {"float", "constrained-float"}]
     path = [part for part in path if not part.startswith(("literal[", "function-"))]
     name = ".".join(path)
     if problem["type"] == "extra_forbidden":
@@ -103,7 +116,11 @@ def _usage(place: str, problem: ErrorDetails) -> Usage:
         hint = f"did you mean {near[0]}?" if near else f"these exist: {', '.join(_names())}"
         return Usage(f"{place}: there is no setting {name}", hint)
     told = problem["msg"][:1].lower() + problem["msg"][1:]
-    return Usage(f"{place}: {name} = {problem['input']!r}: {told}", f"the default is {_default(path)!r}")
+    default = _default(path)
+    hint = f"leave out {name}, or correct it" if default in (None, ()) else f"the default is {default!r}"
+    # Patterns name what must not be seen: no message repeats them.
+    value = "" if name == "record.exclude" else f" = {problem['input']!r}"
+    return Usage(f"{place}: {name}{value}: {told}", hint)
 
 
 def _names() -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from pepys.demo.servers import SoundServer, WindowManager, XServer
 from pepys.media.fmp4 import parse_fragments
-from pepys.media.image import decode_png
+from pepys.media.image import decode_picture
 from pepys.store.journal import journal_locked
 from tests.painter import Painter
 from tests.recording import MIC, SYSTEM, Recording, pictures, recording, samples
@@ -113,7 +113,7 @@ def test_screen_and_sound_are_recorded_and_play(
     ]
     distinct = view.distinct_shots
     assert 2 <= len(distinct) <= 3 and len(view.shots) >= 4, "two pictures, seen again and again"
-    shot = decode_png(run.store.blobs.read(distinct[0].blob))
+    shot = decode_picture(run.store.blobs.read(distinct[0].blob))
     assert shot.shape == (1080, 1920, 4)
 
 

@@ -15,15 +15,18 @@ from pepys.limits import FRAGMENT_NS, NS_PER_S
 from pepys.media.colour import Converter, converter
 from pepys.media.fmp4 import FragmentWriter, VideoSample, init_segment
 from pepys.media.swscale import SwscaleConverter
-from pepys.record import video
-from pepys.record.adapters.x11 import open_x11
-from pepys.record.video import EncodedFrame, VideoTrack
+from pepys.record import compositor
+from pepys.record.ports import VideoSource
+from pepys.record.video import EncodedFrame, VideoTrack, track_of
 from tests.painter import Painter
+from tests.x11_sources import opened
 
 STEPS = 12
 
 
-def record(track: VideoTrack, clock: SystemClock, fragments: int, each: Callable[[int], None]) -> bytes:
+def record(
+    track: VideoTrack, source: VideoSource, clock: SystemClock, fragments: int, each: Callable[[int], None]
+) -> bytes:
     """The recorder's loop in small: `each(n)` is called a few times a second and paints."""
     config = track.open_span()
     start_ns = clock.now_ns()
@@ -36,7 +39,7 @@ def record(track: VideoTrack, clock: SystemClock, fragments: int, each: Callable
             each(painted)
             painted += 1
         due_ns = min(grid_ns, track.next_due_ns() or grid_ns, clock.now_ns() + NS_PER_S // 20)
-        select.select([track.fileno()], [], [], max(0, due_ns - clock.now_ns()) / NS_PER_S)
+        select.select([source.fileno()], [], [], max(0, due_ns - clock.now_ns()) / NS_PER_S)
         if clock.now_ns() >= grid_ns:
             until = track.grid_frame(grid_ns)
             data += writer.write([_sample(frame, start_ns) for frame in frames], grid_ns - start_ns, ())
@@ -53,11 +56,12 @@ def _sample(frame: EncodedFrame, start_ns: int) -> VideoSample:
 def test_what_is_painted_is_played_with_its_times(
     xserver: XServer, way: Callable[[], Converter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "converter", way)
+    monkeypatch.setattr(compositor, "converter", way)
     clock = SystemClock()
     painted: list[int] = []
     with Painter(xserver.display) as painter:
-        track = VideoTrack(open_x11(xserver.display, clock), clock)
+        source = opened(xserver.display, pointer=True)
+        track = track_of(source, clock)
         begun = clock.now_ns()
 
         def paint(number: int) -> None:
@@ -65,8 +69,9 @@ def test_what_is_painted_is_played_with_its_times(
             painter.fill(11 + number * 97, 301, 51, 203, 0xFFFFFF)
             painted.append(clock.now_ns() - begun)
 
-        data = record(track, clock, 4, paint)
-        track.close()
+        data = record(track, source, clock, 4, paint)
+        track.close_span()
+        source.close()
     with av.open(io.BytesIO(data)) as container:
         frames = list(container.decode(video=0))
     last = frames[-1].to_ndarray(format="gray")
@@ -82,9 +87,11 @@ def test_what_is_painted_is_played_with_its_times(
 
 def test_a_still_screen_gives_a_heartbeat_of_next_to_nothing(xserver: XServer) -> None:
     clock = SystemClock()
-    track = VideoTrack(open_x11(xserver.display, clock), clock)
-    data = record(track, clock, 3, lambda _: None)
-    track.close()
+    source = opened(xserver.display, pointer=True)
+    track = track_of(source, clock)
+    data = record(track, source, clock, 3, lambda _: None)
+    track.close_span()
+    source.close()
     assert track.counters.encoded == 4
     assert len(data) < 12_000
     with av.open(io.BytesIO(data)) as container:
@@ -94,34 +101,37 @@ def test_a_still_screen_gives_a_heartbeat_of_next_to_nothing(xserver: XServer) -
 
 def test_a_server_that_dies_leaves_the_heartbeat(xserver: XServer) -> None:
     clock = SystemClock()
-    track = VideoTrack(open_x11(xserver.display, clock), clock)
+    source = opened(xserver.display, pointer=True)
+    track = track_of(source, clock)
     track.open_span()
     start_ns = clock.now_ns()
     track.grid_frame(start_ns, key=True)
     xserver.kill()
-    select.select([track.fileno()], [], [], 5)
+    select.select([source.fileno()], [], [], 5)
     track.poll(start_ns + FRAGMENT_NS)
-    assert track.ended is not None
+    ((_, end),) = track.take_ends()
+    assert end.reason == "source_closed"
     assert track.grid_frame(start_ns + FRAGMENT_NS).pts_ns == start_ns + FRAGMENT_NS
-    track.close()
+    track.close_span()
+    source.close()
 
 
 @pytest.mark.parametrize("way", [SwscaleConverter, converter])
 def test_an_odd_screen_is_kept_but_for_its_last_column_and_row(
     way: Callable[[], Converter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "converter", way)
+    monkeypatch.setattr(compositor, "converter", way)
     clock = SystemClock()
     with XServer(1367, 769) as server:
         monkeypatch.setenv("XAUTHORITY", server.env["XAUTHORITY"])
         with Painter(server.display) as painter:
-            source = open_x11(server.display, clock, pointer=False)
-            track = VideoTrack(source, clock)
+            source = opened(server.display)
+            track = track_of(source, clock)
             config = track.open_span()
             assert (config.width, config.height) == (1366, 768)
             painter.fill(1301, 701, 66, 68, 0xFFFFFF)
             start_ns = clock.now_ns()
-            select.select([track.fileno()], [], [], 5)
+            select.select([source.fileno()], [], [], 5)
             track.poll(start_ns)
             frame = track.grid_frame(clock.now_ns(), key=True)
             writer = FragmentWriter(config, None, 0)
@@ -129,7 +139,8 @@ def test_an_odd_screen_is_kept_but_for_its_last_column_and_row(
             with av.open(io.BytesIO(init_segment(config, None) + data)) as container:
                 shown = next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
             assert source.grab().shape == (769, 1367, 4)
-            track.close()
+            track.close_span()
+            source.close()
     assert shown.shape == (768, 1366)
     assert shown[702:, 1302:].min() > 200
     assert shown[:700].max() < 100

@@ -69,7 +69,7 @@ def test_status_without_a_host_is_idle(home: Path, capsys: pytest.CaptureFixture
 def test_a_refusal_says_what_is_taken(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["record", "--shots", "adaptive"])
     assert capsys.readouterr().err == (
-        "pepys: --shots adaptive is not taken; give a number of seconds, such as 5, or off\n"
+        "pepys: --shots adaptive is not taken; give a number of seconds, such as 10, or off\n"
     )
     main(["record", "--fps", "0"])
     assert "--fps" in capsys.readouterr().err

@@ -19,7 +19,7 @@ def write_config(text: str) -> None:
 
 
 def test_flags_beat_environment_beats_file_beats_defaults(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert config.load_settings().record.fps == 30
+    assert config.load_settings().record.fps is None  # then the quality has one
     write_config('[record]\nfps = 10\nquality = "low"\naudio = "mic"\n')
     assert config.load_settings().record.fps == 10
     monkeypatch.setenv("PEPYS_RECORD_FPS", "12")
@@ -33,8 +33,10 @@ def test_flags_beat_environment_beats_file_beats_defaults(home: Path, monkeypatc
     [
         ("[record]\nfsp = 3\n", "no setting record.fsp", "record.fps"),
         ("[recrod]\nfps = 3\n", "no setting recrod", "record.fps"),
-        ("[record]\nfps = 0\n", "record.fps = 0", "30"),
-        ('[record]\nshots = "of"\n', "record.shots = 'of'", "5.0"),
+        ("[record]\nfps = 0\n", "record.fps = 0", "leave out record.fps"),
+        ("[record]\nfps = 1000\n", "record.fps = 1000", "leave out record.fps"),
+        ('[record]\nencoder = "best"\n', "record.encoder = 'best'", "auto"),
+        ('[record]\nshots = "of"\n', "record.shots = 'of'", "10.0"),
         ("[serve]\nport = 99999\n", "serve.port = 99999", "7331"),
         ("not toml", "is no TOML", "correct"),
         ("record = 3\n", "record = 3", ""),
@@ -54,6 +56,25 @@ def test_an_unknown_variable_of_a_section_is_refused(home: Path, monkeypatch: py
     monkeypatch.setenv("PEPYS_RECORD_FSP", "3")
     with pytest.raises(Usage, match=r"environment: there is no setting record\.fsp"):
         config.load_settings()
+
+
+@pytest.mark.parametrize(
+    "patterns", ['["*secret*", ""]', '["*secret*", "  "]', '["*secret*", 7]', '"*secret*"', f'["secret{"x" * 300}"]']
+)
+def test_a_wrong_pattern_is_told_without_any_pattern(home: Path, patterns: str) -> None:
+    write_config(f"[record]\nexclude = {patterns}\n")
+    with pytest.raises(Usage, match=r"record\.exclude: ") as caught:
+        config.load_settings()
+    assert "secret" not in caught.value.message + caught.value.remedy
+
+
+def test_patterns_come_from_the_environment_as_json(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEPYS_RECORD_EXCLUDE", '["*bank*", "mail"]')
+    assert config.load_settings().record.exclude == ("*bank*", "mail")
+    monkeypatch.setenv("PEPYS_RECORD_EXCLUDE", "*secret*")
+    with pytest.raises(Usage, match="JSON") as caught:
+        config.load_settings()
+    assert "secret" not in caught.value.message + caught.value.remedy
 
 
 def test_an_unreadable_file_is_usage(home: Path) -> None:

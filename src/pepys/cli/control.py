@@ -1,4 +1,4 @@
-"""`pepys start`, `pause`, `resume`, `stop`, `status`: the recording under way, whichever host runs it.
+"""`pepys start`, `set`, `pause`, `resume`, `stop`, `status`: the recording under way, whichever host runs it.
 
 Owns their words. All but the completion of an interrupted session without a daemon go over the control socket; nothing
 heavy is imported for those.
@@ -27,8 +27,20 @@ from pepys.cli.record import (
     TagOption,
     make_request,
 )
-from pepys.cli.say import clock_text, left_out, size_text, track_word
-from pepys.errors import NotFound
+from pepys.cli.say import clock_text, in_place, left_out, shown_text, size_text, track_word
+from pepys.cli.sources import (
+    ExcludeOption,
+    LayoutOption,
+    MonitorOption,
+    NoExcludeOption,
+    RegionOption,
+    SourceOption,
+    SourcesCommand,
+    WebcamOption,
+    WindowOption,
+    in_order,
+)
+from pepys.errors import DeviceMissing, NotFound, Usage
 from pepys.sessions.control import NoHost, ask_host, connect_host, status_of, watch_host
 
 if TYPE_CHECKING:
@@ -39,14 +51,25 @@ SessionArgument = Annotated[str | None, typer.Argument(metavar="[ID]", help="An 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (start, pause, resume, stop, status):
+    app.command(cls=SourcesCommand)(start)
+    app.command("set", cls=SourcesCommand)(set_)
+    for command in (pause, resume, stop, status):
         app.command()(command)
 
 
 def start(
     name: NameArgument = None,
     *,
+    context: typer.Context,
     display: DisplayOption = None,
+    monitor: MonitorOption = None,
+    region: RegionOption = None,
+    window: WindowOption = None,
+    source: SourceOption = None,
+    webcam: WebcamOption = False,
+    layout: LayoutOption = None,
+    exclude: ExcludeOption = None,
+    no_exclude: NoExcludeOption = False,
     no_cursor: NoCursorOption = False,
     fps: FpsOption = None,
     quality: QualityOption = None,
@@ -66,7 +89,8 @@ def start(
 
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
-        system=system, allow_partial=allow_partial,
+        system=system, allow_partial=allow_partial, webcam=webcam, layout=layout, exclude=exclude,
+        no_exclude=no_exclude, sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
     told = ask_host(home, "start", timeout_s=limits.START_S, **request.to_json())
     out = Output(as_json)
@@ -74,6 +98,57 @@ def start(
     out.text(f"Recording {told['name']} ({told['session']}).")
     for line in left_out(told["tracks"]):
         out.warn(line)
+
+
+def set_(
+    *,
+    context: typer.Context,
+    monitor: MonitorOption = None,
+    region: RegionOption = None,
+    window: WindowOption = None,
+    source: SourceOption = None,
+    webcam: WebcamOption = False,
+    layout: LayoutOption = None,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show other sources, or compose them otherwise, while it records; returns when it is so.
+
+    Sources that are named take the place of those in force; --webcam alone joins them.
+    """
+    from pepys.record.layouts import check_count, parse_layout
+    from pepys.sessions.sources import check_sources
+
+    sources = list(in_order(context, monitor, region, window, source))
+    if not (sources or webcam or layout):
+        raise Usage("nothing is to be changed", "name a --layout, sources, or both")
+    check_sources(sources)
+    if layout is not None and sources:
+        check_count(parse_layout(layout), len(sources) + webcam)
+    elif layout is not None:
+        parse_layout(layout)
+    if webcam:
+        sources = _with_camera(home, sources)
+    told = ask_host(home, "set", layout=layout, sources=sources or None)
+    out = Output(as_json)
+    out.document(told)
+    out.text(f"Showing {shown_text(told)}.")
+
+
+def _with_camera(home: Path, sources: list[str]) -> list[str]:
+    """The sources that are named, else those in force, and the first camera."""
+    from pepys.sessions.sources import first_camera
+
+    if not sources:
+        told = status_of(home)
+        if told["session"] is None:
+            raise NoHost("nothing is being recorded on this home", "start a recording with `pepys record`")
+        sources = list(told["sources"])
+    camera, reason = first_camera()
+    if camera is None:
+        raise DeviceMissing(f"--webcam: {reason}", "`pepys doctor` lists what is there")
+    return [*(name for name in sources if name != camera), camera]
 
 
 def pause(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
@@ -155,9 +230,13 @@ def _print_status(out: Output, told: dict[str, Any]) -> None:
         name = f" {told['name']}" if told.get("name") else ""
         out.text(f"{told['state']}{name} ({told['session']})")
         out.text(f"  recorded {clock_text(told.get('recorded_ms', 0))}, {size_text(told.get('bytes', 0))}")
-        for track in told.get("tracks", []):
+        if told.get("sources"):
+            out.text(f"  showing {shown_text(told)}")
+        for track in in_place(told.get("tracks", [])):
+            # A picture of one source is named above; of several, each is named where its health is told.
+            name = f" ({track['source']})" if track["track"].startswith("video.") else ""
             detail = f": {track['detail']}" if track.get("detail") else ""
-            out.text(f"  {track_word(track)}{detail}")
+            out.text(f"  {track_word(track)}{name}{detail}")
     free = (told.get("disk") or {}).get("free_bytes")
     if free is not None:
         out.text(f"  {size_text(free)} free")

@@ -14,7 +14,18 @@ import typer
 from pepys.cli.columns import join, pad, paint, width_in_force, widths
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
-from pepys.cli.say import clock_text, counted, gap_text, local_time, size_text, track_result, track_state
+from pepys.cli.say import (
+    clock_text,
+    counted,
+    gap_name,
+    gap_text,
+    in_place,
+    local_time,
+    picture_text,
+    size_text,
+    track_result,
+    track_state,
+)
 from pepys.errors import Interrupted, NotFound, Partial, PepysError, Usage
 from pepys.sessions.control import ask_host
 
@@ -124,6 +135,8 @@ def _print_session(out: Output, shown: dict[str, Any]) -> None:
         value = ", ".join(shown[label]) if label == "tags" else shown[label]
         if value:
             facts.add_row(label, Text(value))
+    if pictures := picture_text(shown["tracks"]):
+        facts.add_row("video", Text(pictures))
     facts.add_row("size", f"{size_text(shown['bytes_on_disk'])} on disk")
     facts.add_row("shots", f"{shown['shots']['total']}, {shown['shots']['distinct']} of them distinct")
     for stage in shown["enrichment"]["stages"]:
@@ -141,15 +154,17 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
     live = shown["state"] == "recording"
     for name in ("TRACK", "SOURCE", "CODEC", "SIZE", "STATE" if live else "RESULT"):
         table.add_column(name, overflow="fold", justify="right" if name == "SIZE" else "left")
-    for track in shown["tracks"]:
+    for track in in_place(shown["tracks"]):
         state = track_state(track) if live else track_result(track, shown["gaps"])
-        table.add_row(track["track"], Text(track["source"]), track["codec"], size_text(track["bytes"]), Text(state))
+        # What is composed into the video has no bytes of its own.
+        size = "" if track["track"].startswith("video.") else size_text(track["bytes"])
+        table.add_row(track["track"], Text(track["source"]), track["codec"], size, Text(state))
     if shown["tracks"]:
         console.print()
         console.print(table)
     lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= shown["wall_ms"] else
               gap_text(gap)) for gap in shown["gaps"]]  # fmt: skip
-    lines += [(entry["start_ms"], f"{track['track']} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "
+    lines += [(entry["start_ms"], f"{gap_name(track)} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "
                f"{entry['reason']}") for track in shown["tracks"] for entry in track["gaps"]]  # fmt: skip
     lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in shown["notes"]]
     if lines:

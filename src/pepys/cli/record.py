@@ -14,6 +14,18 @@ import typer
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import clock_text, left_out, size_text, track_word
+from pepys.cli.sources import (
+    ExcludeOption,
+    LayoutOption,
+    MonitorOption,
+    NoExcludeOption,
+    RegionOption,
+    SourceOption,
+    SourcesCommand,
+    WebcamOption,
+    WindowOption,
+    in_order,
+)
 from pepys.errors import DeviceMissing, Interrupted, Partial, from_json
 
 if TYPE_CHECKING:
@@ -30,8 +42,11 @@ NameArgument = Annotated[
 ]
 DisplayOption = Annotated[str | None, typer.Option(metavar=":N", help="The X display (the one in force).")]
 NoCursorOption = Annotated[bool, typer.Option("--no-cursor", help="Leave the pointer out of the video.")]
-FpsOption = Annotated[int | None, typer.Option(metavar="N", min=1, max=60, help="Most frames a second (30).")]
-QualityOption = Annotated[Quality | None, typer.Option(help="Of the video (medium).")]
+FpsOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=60, help="Most frames a second (15, 30, 30, 60 by quality)."),
+]
+QualityOption = Annotated[Quality | None, typer.Option(help="At most 720, 1080, 1440 or 2160 lines of video (medium).")]
 NoVideoOption = Annotated[bool, typer.Option("--no-video", help="Record no video; shots are still taken.")]
 AudioOption = Annotated[Audio | None, typer.Option(help="Which sound (both).")]
 MicOption = Annotated[str | None, typer.Option(metavar="DEV", help="The microphone, as the sound server names it.")]
@@ -43,7 +58,7 @@ PartialOption = Annotated[bool, typer.Option("--allow-partial", help="Go on with
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(record)
+    app.command(cls=SourcesCommand)(record)
 
 
 def make_request(
@@ -54,9 +69,10 @@ def make_request(
     no_video: bool,
     **values: Any,
 ) -> StartRequest:
-    """The request that options mean; `start` uses the same."""
+    """The request that options mean; `start` uses the same. Words are judged before anybody is asked."""
     from pepys import limits
     from pepys.errors import Usage
+    from pepys.sessions.sources import check_words
     from pepys.sessions.start import StartRequest
 
     interval: float | str | None = shots
@@ -64,22 +80,37 @@ def make_request(
         try:
             interval = float(shots.removesuffix("s"))
         except ValueError as error:
-            raise Usage(f"--shots {shots} is not taken", "give a number of seconds, such as 5, or off") from error
+            raise Usage(f"--shots {shots} is not taken", "give a number of seconds, such as 10, or off") from error
         if not limits.SHOTS_MIN_S <= interval <= limits.SHOTS_MAX_S:
             raise Usage(
                 f"--shots {shots} is out of bounds",
                 f"give {limits.SHOTS_MIN_S:g} to {limits.SHOTS_MAX_S:g} seconds, or off",
             )
-    return StartRequest(
-        name=name, tags=tuple(tags or ()), shots=interval, cursor=not no_cursor, video=not no_video, **values
-    )
+    exclude = tuple(dict.fromkeys(values.pop("exclude") or ()))
+    if len(exclude) > limits.PATTERNS_MAX:
+        raise Usage(f"{len(exclude)} patterns are too many", f"give at most {limits.PATTERNS_MAX}")
+    request = StartRequest(
+        name=name, tags=tuple(tags or ()), shots=interval, cursor=not no_cursor, video=not no_video, exclude=exclude,
+        **values,
+    )  # fmt: skip
+    check_words(request)
+    return request
 
 
 def record(
     name: NameArgument = None,
     *,
+    context: typer.Context,
     seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="End after N seconds.")] = None,
     display: DisplayOption = None,
+    monitor: MonitorOption = None,
+    region: RegionOption = None,
+    window: WindowOption = None,
+    source: SourceOption = None,
+    webcam: WebcamOption = False,
+    layout: LayoutOption = None,
+    exclude: ExcludeOption = None,
+    no_exclude: NoExcludeOption = False,
     no_cursor: NoCursorOption = False,
     fps: FpsOption = None,
     quality: QualityOption = None,
@@ -104,7 +135,8 @@ def record(
 
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
-        system=system, allow_partial=allow_partial,
+        system=system, allow_partial=allow_partial, webcam=webcam, layout=layout, exclude=exclude,
+        no_exclude=no_exclude, sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
     out = Output(as_json)
     line = StatusLine(out)
@@ -153,6 +185,7 @@ class StatusLine:
         self._live = sys.stderr.isatty() and not out.as_json
         self._drawn = 0
         self._begun = False
+        self._unwell: set[str] = set()
 
     def hear(self, push: dict[str, Any]) -> None:
         """Show one push."""
@@ -162,10 +195,21 @@ class StatusLine:
         elif kind == "status" and self._begun:
             self._out.record({"event": "status", **push["status"]})
             self._draw(push["status"])
-        elif kind == "track" and push.get("state") in {"failed", "restarting", "degraded", "healthy"}:
-            self._stay(track_word(push) + _because(push))
+        elif kind == "track":
+            self._track(push)
         if kind in {"track", "gap", "error"} and self._begun:
             self._out.record({"event": kind, **{key: value for key, value in push.items() if key != "push"}})
+
+    def _track(self, push: dict[str, Any]) -> None:
+        """A track that fails is told, and one that is well again; one that begins well is not worth a line."""
+        track, state = push["track"], push.get("state")
+        if state in {"failed", "restarting", "degraded"}:
+            self._unwell.add(track)
+        elif state == "healthy" and track in self._unwell:
+            self._unwell.remove(track)
+        else:
+            return
+        self._stay(track_word(push) + _because(push))
 
     def clear(self) -> None:
         """Leave an empty line."""
@@ -177,6 +221,7 @@ class StatusLine:
     def _started(self, status: dict[str, Any]) -> None:
         # Before this line nothing was told: a recording that cannot begin leaves its error alone on stdout.
         self._begun = True
+        self._unwell = {track["track"] for track in status["tracks"] if track["state"] not in {"starting", "healthy"}}
         self._out.record({"event": "started", "id": status["session"], **status})
         self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
         for line in left_out(status["tracks"]):

@@ -40,6 +40,40 @@ def track_word(track: Mapping[str, Any]) -> str:
     return f"{track.get('track', '')} {'ok' if state == 'healthy' else state}"
 
 
+def shown_text(status: Mapping[str, Any]) -> str:
+    """What is shown, such as `window:editor` or `side-by-side: window:a + window:b`."""
+    names = " + ".join(status.get("sources") or ("no pictures",))
+    layout = status.get("layout", "")
+    return names if layout in {"", "passthrough"} else f"{layout}: {names}"
+
+
+def picture_text(tracks: Sequence[Mapping[str, Any]]) -> str:
+    """The video in words, such as `1920x1080, side-by-side of 2 sources, by x264`; empty where there is none."""
+    video = next((track for track in tracks if track["track"] == "video" and track["segments"]), None)
+    if video is None:
+        return ""
+    sources = sum(track["track"].startswith("video.") and track["state"] != "off" for track in tracks)
+    parts = [f"{video['width']}x{video['height']}"]
+    if sources > 1:
+        parts.append(f"{video['layout']} of {counted(sources, 'source')}")
+    return ", ".join([*parts, f"by {video['encoder']}"] if video["encoder"] else parts)
+
+
+def in_place(tracks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Tracks with the sources of the video right behind it; a source may have come later than other tracks."""
+
+    def place(track: Mapping[str, Any]) -> tuple[int, int]:
+        kind, _, part = str(track["track"]).partition(".")
+        return (0, int(part) if part.isdecimal() else 0) if kind == "video" else (1, 0)
+
+    return sorted(tracks, key=place)
+
+
+def gap_name(track: Mapping[str, Any]) -> str:
+    """What a gap is of: the track, and of several sources the one that was gone."""
+    return f"{track['track']} ({track['source']})" if track["track"].startswith("video.") else str(track["track"])
+
+
 def track_state(track: Mapping[str, Any]) -> str:
     """How a track that is being recorded is, such as `healthy` or `restarting: the server is gone`."""
     detail = f": {track['detail']}" if track.get("detail") else ""
@@ -56,7 +90,10 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
         # A crash that was followed by a new span has a length; one that ended the session has none.
         ended = any(gap["end_ms"] == gap["start_ms"] for gap in crashes)
         return "whole up to the crash" if ended else "whole but for the crash" if crashes else "whole"
-    last = track.get("detail") or gaps[-1].get("detail") or gaps[-1]["reason"].replace("_", " ")
+    details = [track.get("detail"), gaps[-1].get("detail")]
+    if gaps[-1]["reason"] == "source_closed":
+        details.reverse()  # how it went says more than that it did not come back
+    last = details[0] or details[1] or gaps[-1]["reason"].replace("_", " ")
     return f"{counted(len(gaps), 'gap')}, the last: {last}"
 
 

@@ -27,19 +27,7 @@ class Desktop:
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        before = os.environ.get("XAUTHORITY")
-        # libxcb finds the authority file through the process's environment only.
-        if "XAUTHORITY" in env:
-            os.environ["XAUTHORITY"] = env["XAUTHORITY"]
-        try:
-            self._connection = xcffib.connect(display=env.get("DISPLAY"))
-        except (xcffib.ConnectionException, OSError) as error:
-            raise _gone(env.get("DISPLAY")) from error
-        finally:
-            if before is not None:
-                os.environ["XAUTHORITY"] = before
-            elif "XAUTHORITY" in env:
-                del os.environ["XAUTHORITY"]
+        self._connection = display_connection(env)
         self._root = self._connection.get_setup().roots[0].root
 
     def has_window_manager(self) -> bool:
@@ -92,6 +80,27 @@ class Desktop:
             return self._connection.core.GetProperty(False, window, atom, kind, 0, words).reply()
         except xcffib.ConnectionException as error:
             raise _gone(None) from error
+
+
+def display_connection(env: Mapping[str, str]) -> xcffib.Connection:
+    """Connect to the display that an environment names.
+
+    Raises:
+        DeviceMissing: it does not answer.
+    """
+    before = os.environ.get("XAUTHORITY")
+    # libxcb finds the authority file through the process's environment only.
+    if "XAUTHORITY" in env:
+        os.environ["XAUTHORITY"] = env["XAUTHORITY"]
+    try:
+        return xcffib.connect(display=env.get("DISPLAY"))
+    except (xcffib.ConnectionException, OSError) as error:
+        raise _gone(env.get("DISPLAY")) from error
+    finally:
+        if before is not None:
+            os.environ["XAUTHORITY"] = before
+        elif "XAUTHORITY" in env:
+            del os.environ["XAUTHORITY"]
 
 
 def _gone(name: str | None) -> DeviceMissing:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pepys
 from pepys import limits
+from pepys.config import load_settings
 from pepys.doctor.findings import Finding, less, missing, ok
+from pepys.errors import Usage
 
 _INSTALL = "install pepys again: make demo"
 # SQLite's page on the write-ahead log names the versions in which a reset of that log can lose pages.
@@ -22,8 +24,9 @@ _WAL_RESET_LAST = (3, 51, 2)
 
 def codecs() -> Iterator[Finding]:
     """What a child process can encode and decode, and how it converts colours."""
+    wish = _wished_encoder()
     try:
-        facts = _child("pepys.media")
+        facts = _child("pepys.media", wish)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         yield missing("codecs", f"the codec library does not work: {type(error).__name__}", _INSTALL)
         return
@@ -31,11 +34,27 @@ def codecs() -> Iterator[Finding]:
     if absent:
         yield missing("codecs", f"PyAV {facts['av']} without {', '.join(absent)}", _INSTALL)
     else:
-        yield ok("codecs", f"PyAV {facts['av']}: H.264, AAC, Opus, PNG")
+        yield ok("codecs", f"PyAV {facts['av']}: H.264, AAC, Opus, WebP, PNG")
     if facts["colour"] == "libyuv":
         yield ok("colour conversion", "libyuv")
     else:
         yield less("colour conversion", f"{facts['colour']}: recording costs more CPU", "apt-get install libyuv0")
+    yield _encoder(facts["encoder"], wish)
+
+
+def _wished_encoder() -> str:
+    try:
+        return load_settings().record.encoder
+    except Usage:
+        return "auto"  # that the settings cannot be read is a finding of its own
+
+
+def _encoder(choice: dict[str, Any], wish: str) -> Finding:
+    """What codes pictures: there is always x264, less is only what a driver failed to give."""
+    told = f"{choice['name']} ({choice['reason']})" if choice["reason"] else choice["name"]
+    if choice["failed"] or wish not in ("auto", choice["name"]):
+        return less("encoder", told, 'mend the graphics driver, or set [record] encoder = "x264"')
+    return ok("encoder", told)
 
 
 def reading() -> Iterator[Finding]:
@@ -97,9 +116,9 @@ def page() -> Iterator[Finding]:
         yield ok("page", "built, with FastAPI and uvicorn")
 
 
-def _child(module: str) -> dict[str, Any]:
+def _child(module: str, *words: str) -> dict[str, Any]:
     """What a module run as a program tells."""
-    argv = [sys.executable, "-m", module]
+    argv = [sys.executable, "-m", module, *words]
     told = subprocess.run(argv, capture_output=True, check=True, timeout=limits.DOCTOR_CHILD_S)
     facts: dict[str, Any] = json.loads(told.stdout)
     return facts

@@ -7,18 +7,21 @@ from pathlib import Path
 
 from pepys.doctor import devices, engines, home
 from pepys.doctor.findings import Finding, missing
+from pepys.doctor.pictures import Pictures
 
 Check = Callable[[], Iterator[Finding]]
 
 
-def checks(folder: Path) -> dict[str, Check]:
-    """Every check by its name, most needed first."""
+def checks(folder: Path, pictures: Pictures) -> dict[str, Check]:
+    """Every check by its name, most needed first; `pictures` keeps the sources that were found."""
     return {
         "home": lambda: home.folder(folder),
         "key": lambda: home.key(folder),
         "sockets": lambda: home.sockets(folder),
         "clock": home.clock,
-        "display": devices.display,
+        "display": pictures.display,
+        "sources": pictures.listed,
+        "exclusions": pictures.exclusions,
         "sound": devices.sound,
         "codecs": engines.codecs,
         "database": engines.database,

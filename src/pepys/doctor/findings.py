@@ -23,7 +23,7 @@ class Finding:
     Attributes:
         name: what was looked at, such as `display`.
         state: how good it is.
-        found: one line that says what there is, or why there is nothing.
+        found: says what there is, a line for each, or why there is nothing.
         remedy: one line that says what to do; empty where all is well.
     """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pepys import limits
 from pepys.enrich.plan import STAGES
@@ -21,7 +21,10 @@ from pepys.store.files import make_folder, private_file, storage_errors
 from pepys.store.handover import start_child
 from pepys.store.reader import load
 from pepys.store.store import Store
-from pepys.store.work import ENDED, Job, WorkQueue
+from pepys.store.waiting import ENDED
+
+if TYPE_CHECKING:
+    from pepys.store.work import Job, WorkQueue
 
 __all__ = ["Progress", "Result", "SessionResult", "cancel", "enrich", "request", "spawn_worker", "unfinished"]
 
@@ -81,19 +84,26 @@ def request(store: Store, session: str, stages: Sequence[str] | None = None) -> 
         Usage: no such stage.
         StorageProblem: the jobs cannot be written.
     """
-    return WorkQueue(store).enqueue(session, stage_names(stages)).id
+    return _queue(store).enqueue(session, stage_names(stages)).id
 
 
 def cancel(store: Store, job: str) -> bool:
     """Cancel a job; its worker stops after the unit under way. False when it had ended."""
-    return WorkQueue(store).cancel(job)
+    return _queue(store).cancel(job)
 
 
 def unfinished(store: Store) -> tuple[str, ...]:
     """The sessions whose jobs have not ended, oldest job first."""
-    queue = WorkQueue(store)
+    queue = _queue(store)
     waiting = [job.session for state in ("running", "queued") for job in queue.list(state=state)]
     return tuple(dict.fromkeys(waiting))
+
+
+def _queue(store: Store) -> WorkQueue:
+    # SQLAlchemy stays out of a daemon that only starts workers.
+    from pepys.store.work import WorkQueue
+
+    return WorkQueue(store)
 
 
 def spawn_worker(
@@ -146,7 +156,7 @@ def enrich(
     wanted = dict.fromkeys(sessions)
     chosen = [stage for stage in local_stages() if stage.name in names]
     unsettled = [session for session in wanted if not is_settled(load(store, session), chosen)]
-    queue = WorkQueue(store)
+    queue = _queue(store)
     jobs = {session: queue.enqueue(session, names) for session in unsettled}
     waiting = _Waiting(store, queue, [job.id for job in jobs.values()], progress)
     try:

@@ -1,14 +1,17 @@
-"""PNG pictures: shots are stored without loss.
+"""Pictures without loss: shots as WebP, thumbnails as PNG; what a picture is, its own bytes say.
 
 Arrays are BGRA of shape (height, width, 4), as screens give them; the fourth byte means nothing and comes back as 255.
+Why WebP, and at which effort: docs/decisions/0004.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import av
+import av.codec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,25 +19,44 @@ from pepys.errors import Damaged
 
 Pixels = NDArray[np.uint8]
 
+_WEBP: Final = "libwebp"
+_WEBP_SIDE_MAX: Final = 16_383
+# Quality is the effort here. Above 50 the search for repeated glyphs goes 256 rows back: 44 instead of 67 kB for a page
+# of text. More than level 1 costs 14 MB of memory and gains 1 percent.
+_WEBP_OPTIONS: Final = {"lossless": "1", "compression_level": "1", "quality": "75"}
+
+
+def encode_shot(bgra: Pixels) -> bytes:
+    """The picture as a lossless WebP file; as PNG where WebP cannot hold it, or PyAV came without libwebp.
+
+    Writes 255 into the fourth byte of every pixel of `bgra`.
+    """
+    if shot_codec() == "png" or max(bgra.shape[:2]) > _WEBP_SIDE_MAX:
+        return encode_png(bgra)
+    bgra[:, :, 3] = 255
+    # The array's own memory, not a copy: a shot is among the largest things a recorder ever holds.
+    frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(bgra), format="bgra")
+    return _encoded(_WEBP, frame, _WEBP_OPTIONS)
+
+
+@cache
+def shot_codec() -> str:
+    """What shots are stored as: `webp`, or `png` where PyAV came without libwebp."""
+    return "webp" if _WEBP in av.codec.codecs_available else "png"
+
 
 def encode_png(bgra: Pixels) -> bytes:
     """The picture as a PNG file of 24 bits a pixel."""
-    height, width = bgra.shape[:2]
-    context: Any = av.CodecContext.create("png", "w")
-    context.width, context.height, context.pix_fmt = width, height, "rgb24"
-    context.time_base, context.thread_count = Fraction(1), 1
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra[:, :, 2::-1]), format="rgb24")
-    packets = [*context.encode(frame), *context.encode(None)]
-    return b"".join(bytes(packet) for packet in packets)
+    return _encoded("png", av.VideoFrame.from_ndarray(np.ascontiguousarray(bgra[:, :, 2::-1]), format="rgb24"), {})
 
 
-def decode_png(data: bytes) -> Pixels:
-    """The BGRA picture in a PNG file.
+def decode_picture(data: bytes) -> Pixels:
+    """The BGRA picture in a WebP or PNG file.
 
     Raises:
         Damaged: it is none.
     """
-    context: Any = av.CodecContext.create("png", "r")
+    context: Any = av.CodecContext.create("webp" if data[:4] == b"RIFF" else "png", "r")
     try:
         frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     except av.FFmpegError as error:
@@ -44,3 +66,10 @@ def decode_png(data: bytes) -> Pixels:
     pixels: Pixels = frames[0].to_ndarray(format="bgra")
     pixels[:, :, 3] = 255
     return pixels
+
+
+def _encoded(codec: str, frame: av.VideoFrame, options: dict[str, str]) -> bytes:
+    context: Any = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
+    context.time_base, context.thread_count, context.options = Fraction(1), 1, options
+    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])

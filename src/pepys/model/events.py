@@ -62,7 +62,11 @@ class SpanEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class TrackStarted(Event):
-    """A track exists. `track` is `video`, `audio.mic`, `audio.system`, `shots` or `activity`."""
+    """A track exists. `track` is `video`, `audio.mic`, `audio.system`, `shots` or `activity`.
+
+    Where several sources are composed into `video`, `video.1`, `video.2` ... stand for one source each: they have
+    health, counters and gaps, and no segments. `layout` says how they are composed, `encoder` what coded the pictures.
+    """
 
     track: str
     kind: str
@@ -70,6 +74,8 @@ class TrackStarted(Event):
     codec: str = ""
     width: int = 0
     height: int = 0
+    layout: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

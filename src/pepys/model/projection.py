@@ -58,8 +58,9 @@ def _span_ended(fold: _Fold, event: ev.SpanEnded) -> None:
 def _track_started(fold: _Fold, event: ev.TrackStarted) -> None:
     track = fold.track(event.track)
     fold.tracks[event.track] = replace(
-        track, kind=event.kind, source=event.source, codec=event.codec, width=event.width, height=event.height
-    )
+        track, kind=event.kind, source=event.source, codec=event.codec, width=event.width, height=event.height,
+        layout=event.layout, encoder=event.encoder,
+    )  # fmt: skip
 
 
 def _init_written(fold: _Fold, event: ev.InitWritten) -> None:

@@ -68,7 +68,11 @@ class Init:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One kind of media or events from one source."""
+    """One kind of media or events from one source.
+
+    `video` may be composed of several sources by its `layout`; each of those has a track `video.1`, `video.2` ... of
+    its own, with health, counters and gaps but without segments.
+    """
 
     track: str
     kind: str
@@ -76,6 +80,8 @@ class Track:
     codec: str = ""
     width: int = 0
     height: int = 0
+    layout: str = ""
+    encoder: str = ""
     state: str = "starting"
     detail: str = ""
     captured: int = 0

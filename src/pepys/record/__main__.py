@@ -14,6 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from pepys import heap, limits
 from pepys.clock import SystemClock
 from pepys.errors import PepysError, Usage
 from pepys.record.commands import Commands
@@ -70,6 +71,8 @@ def run(channel: Channel, order: Order) -> int:
         except PepysError as error:
             recorder.fail_start(error)
             return recorder.exit_code
+        # What opening left free: the sources' libraries are loaded by then.
+        loop.set_timer("heap", clock.now_ns() + limits.HEAP_SETTLE_NS, heap.give_back)
         loop.run()
         return recorder.exit_code
     finally:
@@ -80,6 +83,7 @@ def run(channel: Channel, order: Order) -> int:
 
 def main(argv: list[str]) -> int:
     """Run with the descriptor that `argv` names."""
+    heap.keep_small()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         channel = Channel(int(argv[1]))

@@ -1,24 +1,28 @@
 """The activity track: which window is in front, and its title.
 
 Changes come as events; nothing is polled. Titles that change many times a second (a progress bar) are noted at most
-once every `limits.FOCUS_MIN_NS`, the newest one.
+once every `limits.FOCUS_MIN_NS`, the newest one. Whether a window is excluded is judged by the source, before its title
+reaches anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from pepys import limits
 from pepys.model.events import FocusChanged
 from pepys.record.loop import Loop
 from pepys.record.ports import SourceEnded
 
+EXCLUDED: Final = "excluded"
+"""The application that is told of while an excluded window is in front."""
+
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """The window in front; empty strings when there is none."""
+    """The window in front; empty strings when there is none. Of an excluded one: `EXCLUDED`, and no title."""
 
     at_ns: int
     app: str

@@ -1,22 +1,22 @@
-"""All that is captured in a session, span by span: screen, sound, activity, on one grid.
+"""All that is captured in a session, span by span: pictures, sound, activity, on one grid.
 
-Owns which sources there are, how long the start waits for them, and the grid of fragments. Invariants: media time 0
-comes when every source that can deliver does; after `finish` nothing is captured; a source that is missing is left out
-and told, unless it is required.
+Owns how long the start waits for sources, and the grid of fragments. Invariants: media time 0 comes when every source
+that can deliver does; after `finish` nothing is captured; a source that is missing is left out and told, unless it is
+required. Which pictures are shown is left to `stage`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pepys import limits
 from pepys.errors import DeviceMissing
+from pepys.media.image import shot_codec
 from pepys.media.sound import AacEncoder
 from pepys.model import events as ev
 from pepys.record.activity import ActivityTrack
 from pepys.record.adapters.parec import ParecSource
-from pepys.record.adapters.x11 import open_x11
 from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.playback import SoundStream, SpanPlace
@@ -25,11 +25,12 @@ from pepys.record.screen import Screen
 from pepys.record.shots import ShotTaker
 from pepys.record.soundboard import SoundBoard
 from pepys.record.spec import RecordSpec
+from pepys.record.stage import Done, Stage
 from pepys.record.writing import Fragment, InitHeader, Picture
 
 _MIX = "audio.mix"
-_CODECS = {"video": "h264", "audio": "opus", "shots": "png"}
-_DISPLAY_REMEDY = "start the display again, name another with --display, or record with --no-video"
+_ONE_OF_SEVERAL = "video."
+_CODECS = {"video": "h264", "audio": "opus", "shots": shot_codec()}
 
 
 class Capture:
@@ -50,14 +51,14 @@ class Capture:
             loop: where sources are waited for.
             health: told how tracks are.
             give: takes what was encoded.
-            on_source: told `resized`, `stalled` or `gone`, with a detail: the span cannot go on as it is.
+            on_source: told `renewal`, `stalled` or `gone`, with a detail: the span cannot go on as it is.
         """
         self._spec, self._loop, self._clock, self._health = spec, loop, loop.clock, health
         self._give, self._on_source = give, on_source
         self._sounds = SoundBoard(
             self._clock, loop, health, lambda device, channels: ParecSource(device, channels, self._clock)
         )
-        self._screen: Screen | None = None
+        self._stage = Stage(spec, loop, health, self._on_screen)
         self._shots: ShotTaker | None = None
         self._activity: ActivityTrack | None = None
         self._encoder: AacEncoder | None = None
@@ -69,61 +70,46 @@ class Capture:
     # --- sources
 
     def open(self) -> None:
-        """Open the display and start the devices.
+        """Begin to open the sources of pictures, and start the devices.
 
         Raises:
-            DeviceMissing: a required source cannot be opened, or there is none at all.
+            DeviceMissing: there is nothing to open.
+            Usage: what is asked for makes no sense.
         """
         spec = self._spec
         for track, reason in spec.absent:
             self._health.add(track, "", "off", reason)
-        if spec.display is not None:
-            try:
-                self._open_display(spec.display)
-            except DeviceMissing as error:
-                if spec.display_required:
-                    raise
-                self._health.add("video", spec.display, "off", error.message)
+        self._stage.open()
         if spec.mic is not None:
             self._sounds.add("audio.mic", spec.mic, 1, required=spec.mic_required)
         if spec.system is not None:
             self._sounds.add("audio.system", spec.system, 2, required=spec.system_required)
         self._sounds.open()
-        if self._screen is None and not self._sounds.inputs:
-            reasons = "; ".join(f"{r.track}: {r.detail}" for r in self._health.tracks.values() if r.detail)
-            raise DeviceMissing(
-                f"there is nothing to record ({reasons or 'everything is off'})",
-                "start a display or a sound server, or run `pepys demo`",
-            )
+        if not self._stage.waits and not self._sounds.inputs:
+            raise self._nothing()
 
-    def _open_display(self, display: str) -> None:
-        spec = self._spec
-        if not (spec.video or spec.shots_interval_ns or spec.activity):
-            return
-        if spec.video or spec.shots_interval_ns:
-            source = open_x11(display, self._clock, pointer=spec.cursor and spec.video)
-            self._screen = Screen(spec, source, self._clock, self._loop, self._health, self._on_screen)
-            if self._shots is not None:
-                self._screen.use_shots(self._shots)
-        if spec.activity:
-            self._open_activity(display)
-
-    def _open_activity(self, display: str) -> None:
-        if sys.platform != "linux":
+    def _open_activity(self) -> None:
+        display = self._stage.focus_display
+        if display is None or not self._spec.activity or sys.platform != "linux" or self._activity is not None:
             return
         from pepys.record.adapters.ewmh import EwmhFocus
 
         self._health.add("activity", display)
-        self._activity = ActivityTrack(EwmhFocus(display, self._clock), self._loop, self._on_focus, self._on_no_focus)
+        try:
+            source = EwmhFocus(display, self._clock, self._stage.wish.exclusions)
+        except DeviceMissing as error:
+            self._health.add("activity", display, "failed", error.message)
+            return
+        self._activity = ActivityTrack(source, self._loop, self._on_focus, self._on_no_focus)
 
-    def await_sound(self, then: Callable[[], None]) -> None:
-        """Call `then` once every device delivers, has failed, or had its time."""
+    def await_sources(self, then: Callable[[], None]) -> None:
+        """Call `then` once every source delivers, has failed, or had its time; openings keep their own time."""
         until_ns = self._clock.now_ns() + limits.SOURCE_START_NS
 
         def look() -> None:
             now_ns = self._clock.now_ns()
-            if self._sounds.waits and now_ns < until_ns:
-                self._loop.set_timer("sources", min(until_ns, now_ns + limits.SOURCE_LOOK_NS), look)
+            if self._stage.waits or (self._sounds.waits and now_ns < until_ns):
+                self._loop.set_timer("sources", now_ns + limits.SOURCE_LOOK_NS, look)
             else:
                 then()
 
@@ -131,12 +117,14 @@ class Capture:
         self._loop.set_timer("sources", self._clock.now_ns(), look)
 
     def require(self) -> None:
-        """Check what must be there before a session begins.
+        """Check what must be there before a session begins, and leave out what need not.
 
         Raises:
-            DeviceMissing: a required device does not deliver, or nothing does.
+            PepysError: a required source cannot be recorded, or nothing delivers.
         """
+        self._stage.require()
         self._sounds.require()
+        self._open_activity()
         self.require_any()
 
     def require_any(self) -> None:
@@ -145,26 +133,39 @@ class Capture:
         Raises:
             DeviceMissing: nothing can.
         """
-        if self.lives():
-            return
+        if not self.lives():
+            raise self._nothing()
+
+    def _nothing(self) -> DeviceMissing:
         reasons = "; ".join(f"{r.track}: {r.detail}" for r in self._health.tracks.values() if r.detail)
-        raise DeviceMissing(f"there is nothing to record ({reasons})", "start a display or a sound server")
+        return DeviceMissing(
+            f"there is nothing to record ({reasons or 'everything is off'})",
+            "start a display or a sound server, or run `pepys demo`",
+        )
+
+    @property
+    def _screen(self) -> Screen | None:
+        return self._stage.screen
+
+    @property
+    def layout(self) -> str:
+        """How the sources of pictures are composed; empty where there are none."""
+        return self._stage.layout
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources of pictures."""
+        return self._stage.sources
 
     def lives(self) -> bool:
-        """Whether any source delivers."""
-        screen = self._screen is not None and self._screen.ended is None
-        return screen or any(sound.delivers for sound in self._sounds.inputs)
+        """Whether any source delivers, or a window that was closed is waited for."""
+        screen = self._screen
+        seen = screen is not None and (screen.lives or screen.waits_for_window)
+        return seen or any(sound.delivers for sound in self._sounds.inputs)
 
     def reopen(self) -> None:
-        """After a pause: start the devices, and the display again where it had gone."""
-        if self._screen is not None and self._screen.ended is not None and self._spec.display is not None:
-            old, self._screen = self._screen, None
-            old.close()
-            try:
-                self._open_display(self._spec.display)
-            except DeviceMissing as error:
-                for track in old.tracks:
-                    self._health.add(track, self._spec.display, "failed", error.message)
+        """After a pause: start the devices, and try what is away again."""
+        self._stage.reopen()
         self._sounds.open()
 
     def let_go(self) -> None:
@@ -180,23 +181,45 @@ class Capture:
         if self._activity is not None:
             self._activity.close()
             self._activity = None
-        if self._screen is not None:
-            self._screen.close()
-            self._screen = None
-        self._loop.clear_timer("sources")
+        self._stage.close()
+        for timer in ("sources", "activity"):
+            self._loop.clear_timer(timer)
+
+    # --- another composition
+
+    def compose(self, layout: str | None, sources: Sequence[str] | None, then: Done) -> None:
+        """Make another composition ready for `switch`; see `Stage.compose`."""
+        self._stage.compose(layout, sources, then)
+
+    def switch(self, at_ns: int) -> None:
+        """Show the composition that is ready, from `at_ns` on the axis on; between spans."""
+        self._stage.switch(at_ns)
+        self.use_shots()
+        if self._stage.focus_display is None and self._activity is not None:
+            self._activity.close()
+            self._activity = None
+            self._health.set("activity", "off", at_ns, "no screen is shown any more")
+        self._open_activity()
+
+    def give_up_switch(self) -> None:
+        """The composition that is ready is not wanted any more."""
+        self._stage.drop_coming()
 
     # --- spans
 
     def use_shots(self) -> None:
         """There is a session that takes shots."""
         if self._spec.shots_interval_ns and self._screen is not None:
-            self._shots = ShotTaker(self._give)
+            if self._shots is None:
+                self._shots = ShotTaker(self._give)
             self._screen.use_shots(self._shots)
 
     def prepare(self) -> None:
         """Open what takes long, before the span's media time begins."""
-        if self._screen is not None and self._screen.ended is None:
+        if self._screen is not None and self._screen.lives:
             self._screen.prepare()
+        if self._activity is None and self._screen is not None and self._screen.lives:
+            self._open_activity()
         if self._activity is not None:
             self._activity.hear()
         self._sounds.prepare()
@@ -215,14 +238,17 @@ class Capture:
                 continue
             kind = report.track.partition(".")[0]
             codec = "aac" if report.track == _MIX else _CODECS.get(kind, "")
+            if report.track.startswith(_ONE_OF_SEVERAL):
+                codec = ""  # it is shown in `video`, and has no pictures of its own
             width, height = self._screen.size(report.track) if self._screen is not None else (0, 0)
-            found.append(ev.TrackStarted(report.track, kind, report.source, codec, width, height))
+            coded = (self.layout, self._screen.encoder) if self._screen and report.track == "video" else ("", "")
+            found.append(ev.TrackStarted(report.track, kind, report.source, codec, width, height, *coded))
         return tuple(found)
 
     def begin(self, place: SpanPlace) -> None:
         """The span starts at `place`."""
         self._place = place
-        screen = self._screen if self._screen is not None and self._screen.ended is None else None
+        screen = self._screen if self._screen is not None and self._screen.lives else None
         stream = screen.begin(place, self._encoder, self._give) if screen is not None else None
         if stream is None and self._encoder is not None:
             self._mix = SoundStream(_MIX, place, self._encoder, self._give)
@@ -231,9 +257,7 @@ class Capture:
         for report in self._health.tracks.values():
             if report.state == "failed" and not report.track.startswith("audio"):
                 self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
-        if self._activity is not None:
-            self._activity.begin(place.base_ns, place.at_ns)
-            self._health.set("activity", "healthy", place.at_ns)
+        self._begin_activity()
         self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         self._gridded = stream is not None or bool(self._sounds.inputs)
         if self._gridded:
@@ -301,25 +325,37 @@ class Capture:
             self._screen.pressed = pressed
 
     def _mixes_alone(self) -> bool:
-        pictures = self._spec.video and self._screen is not None and self._screen.ended is None
+        pictures = self._spec.video and self._screen is not None and self._screen.lives
         return bool(self._sounds.inputs) and not pictures
 
-    def _on_screen(self) -> None:
-        screen, place = self._screen, self._place
+    def _on_screen(self, what: str) -> None:
+        screen = self._screen
         if screen is None:
             return
-        ended = screen.ended
-        if ended is None:
-            if place is not None:
-                self._on_source("resized", "")
+        if what == "renewal":
+            self._on_source("renewal", "")
+        elif what == "back":
+            # The display that came back is the one whose focus was lost with it.
+            self._reopen_activity()
+        elif not screen.lives and not screen.returns and not self._sounds.inputs:
+            self._on_source("gone", next(feed.why_not.message for feed in screen.feeds))
+
+    def _reopen_activity(self) -> None:
+        """Where the display is there, its focus can be had again; a display that is away tells when it is back."""
+        if self._activity is not None or self._screen is None or not self._screen.lives:
             return
-        at_ns = None if place is None else max(place.at_ns, ended.at_ns - place.base_ns + place.at_ns)
-        for track in screen.tracks:
-            self._health.set(track, "failed", at_ns, ended.message)
-            if at_ns is not None:
-                self._health.open_gap(track, ended.reason, at_ns, ended.message)
-        if not self._sounds.inputs:
-            self._on_source("gone", ended.message)
+        self._open_activity()
+        self._begin_activity()
+        if self._activity is None:
+            self._loop.set_timer("activity", self._clock.now_ns() + limits.REOPEN_MAX_NS, self._reopen_activity)
+
+    def _begin_activity(self) -> None:
+        place = self._place
+        if self._activity is not None and place is not None:
+            self._activity.begin(place.base_ns, place.at_ns)
+            at_ns = place.at_ns + self._clock.now_ns() - place.base_ns
+            self._health.set("activity", "healthy", at_ns)
+            self._health.close_gaps_of("activity", at_ns)
 
     def _on_focus(self, event: ev.FocusChanged) -> None:
         self._health.note(event)
@@ -331,3 +367,4 @@ class Capture:
         self._health.set("activity", "failed", at_ns, ended.message)
         if at_ns is not None:
             self._health.open_gap("activity", ended.reason, at_ns, ended.message)
+        self._loop.set_timer("activity", self._clock.now_ns() + limits.REOPEN_MIN_NS, self._reopen_activity)

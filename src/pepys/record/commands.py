@@ -33,6 +33,7 @@ class Commands:
             "stop": self._stop,
             "note": self._note,
             "mark": self._mark,
+            "set": self._set,
         }
         self._look_for_clients()
 
@@ -69,6 +70,8 @@ class Commands:
             "wall_ms": recorder.axis(now_ns) // limits.NS_PER_MS if writer is not None else 0,
             "bytes": writer.bytes if writer is not None else 0,
             "spans": recorder.spans,
+            "layout": recorder.capture.layout,
+            "sources": recorder.capture.sources,
             "tracks": [r.to_json(now_ns, written.get(r.track, 0)) for r in recorder.health.tracks.values()],
             "gaps_open": [
                 {"reason": gap.reason, "track": gap.track, "detail": gap.detail} for gap in recorder.health.open_gaps
@@ -98,6 +101,14 @@ class Commands:
 
     def _stop(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
         self._recorder.stop(lambda error: self._answer(peer, request, error))
+
+    def _set(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
+        layout, sources = args.get("layout"), args.get("sources")
+        told = layout is None or isinstance(layout, str)
+        listed = sources is None or (isinstance(sources, list) and all(isinstance(name, str) for name in sources))
+        if not told or not listed or (layout is None and sources is None):
+            raise Usage("there is nothing to set", "give a layout, or sources, or both")
+        self._recorder.compose(layout, sources, lambda error: self._answer(peer, request, error))
 
     def _note(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
         self._add(peer, request, args.get("id"), str(args.get("text", "")), "note")
@@ -135,12 +146,11 @@ class Commands:
 
     def _look_for_clients(self) -> None:
         now_ns = self._loop.clock.now_ns()
-        if self._server.peers:
+        if self._server.peers or self._recorder.state == "starting":
             self._alone_ns = now_ns
         orphan_ns = self._recorder.spec.orphan_ns
-        if now_ns - self._alone_ns >= orphan_ns:
-            if self._recorder.state in {"recording", "paused"}:
-                self._recorder.stop(lambda _error: None)
+        if now_ns - self._alone_ns >= orphan_ns and self._recorder.state in {"recording", "paused"}:
+            self._recorder.stop(lambda _error: None)
             return
         wait_ns = min(limits.ORPHAN_LOOK_NS, max(limits.NS_PER_MS, orphan_ns // 2))
         self._loop.set_timer("orphan", now_ns + wait_ns, self._look_for_clients)

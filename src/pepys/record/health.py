@@ -33,6 +33,8 @@ class TrackReport:
     dropped: int = 0
     before: tuple[int, int, int] = (0, 0, 0)
     """What was counted by an earlier recorder of the session, or before the source was opened again."""
+    journalled: tuple[str, str] | None = None
+    """The state and detail that the journal was told last."""
 
     @property
     def totals(self) -> tuple[int, int, int]:
@@ -86,18 +88,21 @@ class Health:
     def events(self, at_ns: int) -> tuple[ev.Event, ...]:
         """The state of tracks that are left out, for the start of a session."""
         left_out = [r for r in self.tracks.values() if r.state == "off"]
+        for report in left_out:
+            report.journalled = (report.state, report.detail)
         return tuple(ev.TrackHealth(r.track, r.state, at_ns, r.detail) for r in left_out)
 
     def set(self, track: str, state: str, at_ns: int | None, detail: str = "") -> None:
         """A track has another state; `at_ns` is None before the session has begun, when nothing is journalled."""
-        report = self.tracks[track]
-        if (report.state, report.detail) == (state, detail):
-            return
-        report.state, report.detail = state, detail
+        report, now = self.tracks[track], (state, detail)
+        known = (report.state, report.detail) == now
+        report.state, report.detail = now
         message = {"push": "track", "track": track, "state": state, "detail": detail}
         if at_ns is None:
-            self._push(message)
-        else:
+            if not known:
+                self._push(message)
+        elif report.journalled != now:
+            report.journalled = now
             self._journal((ev.TrackHealth(track, state, at_ns, detail),), lambda _error: self._push(message))
 
     def open_gap(self, track: str | None, reason: str, start_ns: int, detail: str = "") -> None:
@@ -112,6 +117,11 @@ class Health:
         gap = self._gaps.pop((track, reason), None)
         if gap is not None:
             self._tell(ev.GapNoted(gap.start_ns, max(end_ns, gap.start_ns), reason, track, gap.detail))
+
+    def close_gaps_of(self, track: str, end_ns: int) -> None:
+        """A track is recorded again, whatever it was that stopped it."""
+        for key in [key for key in self._gaps if key[0] == track]:
+            self.close_gap(*key, end_ns)
 
     def close_track_gaps(self, end_ns: int) -> None:
         """A span ends: what lasts longer is the session's gap, not a track's."""

@@ -21,13 +21,14 @@ _BUCKET: Final = 2
 class Pacer:
     """Decides when the pending change is captured.
 
-    Invariants: the first change counts until it is captured, later ones join it; over any long time there are no more
+    Invariants: the first change decides when it is captured, later ones join it; over any long time there are no more
     captures than `fps` a second; a change of the pointer alone waits longer.
     """
 
     def __init__(self, fps: int) -> None:
         self._interval_ns = NS_PER_S // fps
         self._changed_ns: int | None = None
+        self._newest_ns: int | None = None
         self._pointer_only = False
         self._last_ns = -self._interval_ns * _BUCKET
         self._tokens_ns = self._interval_ns * _BUCKET  # one frame costs one interval
@@ -38,12 +39,21 @@ class Pacer:
         """When the oldest change that is not captured was learnt."""
         return self._changed_ns
 
+    @property
+    def newest_ns(self) -> int | None:
+        """When the newest change was learnt, those of the pointer left out where there is any other."""
+        return self._newest_ns
+
     def changed(self, at_ns: int, pointer_only: bool = False) -> None:
         """Something changed."""
-        if self._changed_ns is None:
-            self._changed_ns, self._pointer_only = at_ns, pointer_only
-        else:
-            self._pointer_only = self._pointer_only and pointer_only
+        if self._changed_ns is None or self._newest_ns is None:
+            self._changed_ns = self._newest_ns = at_ns
+            self._pointer_only = pointer_only
+            return
+        if pointer_only == self._pointer_only:
+            self._newest_ns = max(self._newest_ns, at_ns)
+        elif self._pointer_only:
+            self._newest_ns, self._pointer_only = at_ns, False
 
     def due_ns(self) -> int | None:
         """When to capture; None while nothing is pending."""
@@ -60,9 +70,9 @@ class Pacer:
         self._tokens_ns = min(_BUCKET * self._interval_ns, self._tokens_ns + max(0, now_ns - self._filled_ns))
         self._tokens_ns = max(0, self._tokens_ns - self._interval_ns)
         self._filled_ns = self._last_ns = now_ns
-        self._changed_ns = None
+        self._changed_ns = self._newest_ns = None
         return lost
 
     def forget(self) -> None:
         """Drop the pending change: a pause begins, or the whole picture is taken anyway."""
-        self._changed_ns = None
+        self._changed_ns = self._newest_ns = None

@@ -31,12 +31,17 @@ class VideoCapabilities:
         cursor: whether the pointer is drawn into the pixels, comes apart from them, or is unknown to the source.
         ordered_windows: window events and pictures keep their order, so that masks can be exact.
         needs_consent: opening asks a person.
+        exclusion: `kept` when excluded windows are black in what it gives, `refused` when it shows a screen and cannot
+            keep them out, `not_needed` when it shows no windows at all.
+        without: what it does without, each in words such as `no DAMAGE: pictures are compared`.
     """
 
     damage: Literal["rectangles", "box", "none"]
     cursor: Literal["embedded", "separate", "absent"]
     ordered_windows: bool = False
     needs_consent: bool = False
+    exclusion: Literal["kept", "refused", "not_needed"] = "not_needed"
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,39 @@ class VideoSource(Protocol):
         ...
 
 
+class Opening(Protocol):
+    """A source that is being opened: asynchronous, because a person may be asked and a server may hang."""
+
+    @property
+    def name(self) -> str:
+        """Which source it is going to be, as a user writes it."""
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `poll` has news."""
+        ...
+
+    def poll(self) -> VideoSource | None:
+        """The open source, once; None while it is not there yet. Never blocks.
+
+        Raises:
+            DeviceMissing: there is no such source, it was refused, or it cannot be recorded; the message says why.
+            Usage: the name means nothing, or too many things.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Give up; safe at any time, also after the end. A source that comes later is closed unseen."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SoundCapabilities:
-    """Format of a sound source's samples."""
+    """Format of a sound source's samples, and how long they may wait to be read before any is lost or held up."""
 
     rate: int
     channels: int
+    holds_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

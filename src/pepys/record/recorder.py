@@ -7,7 +7,7 @@ fails, what was recorded is closed in order. Commands arrive through `commands`;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pepys import limits
@@ -76,7 +76,7 @@ class Recorder:
         """
         self.disk.look(self._clock.now_ns(), 0)
         self.capture.open()
-        self.capture.await_sound(self._begin_session)
+        self.capture.await_sources(self._begin_session)
 
     def _begin_session(self) -> None:
         try:
@@ -158,7 +158,7 @@ class Recorder:
         self._must_be("paused", "resumed")
         self.state = "resuming"
         self.capture.reopen()
-        self.capture.await_sound(lambda: self._resume_span(done))
+        self.capture.await_sources(lambda: self._resume_span(done))
 
     def _resume_span(self, done: Done) -> None:
         try:
@@ -172,6 +172,32 @@ class Recorder:
         self.health.close_gap(None, "pause", self.axis(base_ns))
         self._begin_span(base_ns)
         self._work().events(then=lambda error: self._settle("recording", done, error))
+
+    def compose(self, layout: str | None, sources: Sequence[str] | None, done: Done) -> None:
+        """Show other sources, or the same in another layout, without loss of time; `done` when it is durable.
+
+        Raises:
+            Busy: it is starting or ending, or changes already.
+            Usage: the composition makes no sense.
+        """
+        self._must_be("recording", "given other sources", "paused")
+        self.capture.compose(layout, sources, lambda error: self._switch(error, done))
+
+    def _switch(self, error: PepysError | None, done: Done) -> None:
+        if error is None and self.state not in {"recording", "paused"}:
+            self.capture.give_up_switch()
+            error = Busy(f"the recording is {self.state}", "wait a moment and try again")
+        if error is not None:
+            done(error)
+            return
+        if self.state == "paused":
+            self.capture.switch(self.axis(self._clock.now_ns()))
+        else:
+            at_ns = self._end_span()
+            self.capture.switch(at_ns)
+            self.capture.prepare()
+            self._begin_span(at_ns + self._origin_ns)
+        self._work().events(then=lambda error: self._settle(self.state, done, error))
 
     def stop(self, done: Done) -> None:
         """End the session in order; `done` when it is completed. While a change is under way it waits for that."""
@@ -235,7 +261,7 @@ class Recorder:
         return at_ns
 
     def _on_source(self, what: str, detail: str) -> None:
-        """A source changed for good: the display was resized, or stood still for long, or the last source is gone."""
+        """The span cannot go on: the pictures need another, time stood still for long, or the last source is gone."""
         if self.state != "recording":
             return
         if what == "gone":
@@ -248,7 +274,7 @@ class Recorder:
             self.capture.let_go()
             self.capture.reopen()
         self.capture.prepare()
-        # A resize loses no time; after a stall the span begins now.
+        # Other pictures lose no time; after a stall the span begins now.
         base_ns = self._clock.now_ns() if what == "stalled" else at_ns + self._origin_ns
         self.health.close_gap(None, "suspended", self.axis(base_ns))
         self._begin_span(base_ns)

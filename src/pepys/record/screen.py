@@ -1,53 +1,102 @@
-"""The screen of a session: its source, the playback stream's pictures, and the shots.
+"""What is seen in a session: the composed pictures of the playback stream, and the shots.
 
-Invariants: every grid point gets its frame; when the display is gone the last picture is held (with a gap noted for the
-tracks that show it), so that sound goes on in the same stream; a shot is taken only when something changed since the
-last one.
+Invariants: every grid point gets its frame; when the only source is gone its last picture is held, among several the
+place of one that is gone turns black, and sound goes on in the same stream; what is gone is a gap of the tracks that
+show it until it is back; a shot is taken only when something changed since the last one. Opening sources is left to
+`feeds`, drawing to `compositor`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pepys import limits
-from pepys.clock import Clock
 from pepys.errors import DeviceMissing
+from pepys.media.encoders import Encoders
 from pepys.media.fmp4 import VideoConfig
 from pepys.media.sound import SoundEncoder
+from pepys.record.compositor import Compositor, View
+from pepys.record.feeds import Feed, shown_in_shots
 from pepys.record.health import Health
+from pepys.record.layouts import Layout
 from pepys.record.loop import Loop
 from pepys.record.playback import Give, PictureStream, SpanPlace
 from pepys.record.ports import Changed, SourceEnded, VideoSource
+from pepys.record.quality import QUALITIES
 from pepys.record.shots import ShotTaker
 from pepys.record.spec import RecordSpec
 from pepys.record.video import VideoTrack
 
+_VIDEO, _SHOTS = "video", "shots"
+_SCREEN = "screen"
+
+
+class _Shown:
+    """One feed in the composition: its view, and the tracks that need it."""
+
+    def __init__(self, feed: Feed, tracks: list[str]) -> None:
+        self.feed, self.tracks = feed, tracks
+        self.view = View(feed.source)
+        self.stale = False
+
+    @property
+    def label(self) -> str:
+        """What tracks name as their source."""
+        source = self.feed.source
+        return source.name if source is not None else str(self.feed.name)
+
+    @property
+    def health(self) -> tuple[str, str]:
+        """State and detail."""
+        source = self.feed.source
+        if source is None:
+            return "failed", self.feed.why_not.message
+        if self.stale:
+            return "degraded", "stale: it tells of changes and gives no pictures"
+        return "healthy", "; ".join(source.capabilities.without)
+
 
 class Screen:
-    """One display over all spans of a session."""
+    """A composition of feeds, over all spans until another takes its place."""
 
     def __init__(
         self,
         spec: RecordSpec,
-        source: VideoSource,
-        clock: Clock,
+        feeds: Sequence[Feed],
+        layout: Layout,
         loop: Loop,
         health: Health,
-        on_change: Callable[[], None],
+        on_change: Callable[[str], None],
+        encoders: Encoders | None = None,
     ) -> None:
-        """Take an open source.
+        """Take feeds, open ones or such as are away.
 
         Args:
             spec: what is asked for.
-            source: the display.
-            clock: the time.
-            loop: where the source is waited for.
+            feeds: the sources in the order of the layout.
+            layout: one that fits their number.
+            loop: where they are waited for.
             health: told of the tracks.
-            on_change: called when `ended` or `resized` has become true.
+            on_change: told `renewal` when the span cannot go on as it is, `ended` or `back` when a source went or came.
+            encoders: gives encoders, one after another; None for x264.
         """
-        self._spec, self._source, self._clock, self._loop, self._health = spec, source, clock, loop, health
+        self._spec, self._clock, self._loop, self._health = spec, loop.clock, loop, health
         self._on_change = on_change
-        self._video = VideoTrack(source, clock, spec.fps, spec.quality) if spec.video else None
+        self.feeds, self.layout = tuple(feeds), layout
+        several = len(feeds) > 1
+        self._several = several and spec.video
+        in_shots = shown_in_shots(feeds) if spec.shots_interval_ns else None
+        self._shown = [
+            _Shown(
+                feed,
+                [f"{_VIDEO}.{number}" if several else _VIDEO] * spec.video + [_SHOTS] * (feed is in_shots),
+            )
+            for number, feed in enumerate(feeds, 1)
+        ]
+        self._in_shots = next((shown for shown in self._shown if shown.feed is in_shots), None)
+        quality = QUALITIES[spec.quality]
+        compositor = Compositor([shown.view for shown in self._shown], layout, quality.lines)
+        self._video = VideoTrack(compositor, self._clock, spec.fps, quality.qp, encoders) if spec.video else None
         self._shots: ShotTaker | None = None
         self._stream: PictureStream | None = None
         self._place: SpanPlace | None = None
@@ -57,32 +106,55 @@ class Screen:
         self._seen_captured = -1
         self.pressed = False
         """While the writer is behind, only the grid's frames are encoded."""
-        self.ended: SourceEnded | None = None
-        # Kept: a connection that is gone need not tell its descriptor any more.
-        self._fd = source.fileno()
-        loop.add_reader(self._fd, self.hear)
-        if self._video is not None:
-            health.add("video", source.name)
-        if spec.shots_interval_ns:
-            health.add("shots", source.name)
+        self._add_tracks()
+        for shown in self._shown:
+            self._join(shown)
+
+    def _add_tracks(self) -> None:
+        if self._several:
+            self._health.add(_VIDEO, " + ".join(shown.label for shown in self._shown))
+        for shown in self._shown:
+            for track in shown.tracks:
+                self._health.add(track, shown.label)
+
+    def _join(self, shown: _Shown) -> None:
+        shown.feed.join(lambda: self._on_back(shown), lambda: self._on_failed(shown), self.hear)
 
     @property
     def tracks(self) -> list[str]:
-        """The tracks that need this display."""
-        return [track for track in ("video", "shots") if track in self._health.tracks]
+        """The tracks that stand for what is shown."""
+        own = [track for shown in self._shown for track in shown.tracks]
+        return [_VIDEO, *own] if self._several else own
+
+    @property
+    def lives(self) -> bool:
+        """Whether any source is there."""
+        return any(shown.feed.source is not None for shown in self._shown)
+
+    @property
+    def returns(self) -> bool:
+        """Whether nothing is there and something may well come back."""
+        return not self.lives and any(feed.returns for feed in self.feeds)
+
+    @property
+    def waits_for_window(self) -> bool:
+        """Whether a window that was closed may be opened again: nothing to record is what was asked for meanwhile."""
+        return any(feed.returns and feed.name.kind == "window" for feed in self.feeds)
 
     def size(self, track: str) -> tuple[int, int]:
         """Width and height of a track's pictures; zeros for a track without pictures."""
-        if track == "video" and self._config is not None:
+        if track == _VIDEO and self._config is not None:
             return self._config.width, self._config.height
-        if track == "shots":
-            return self._source.geometry.width, self._source.geometry.height
+        for shown in self._shown:
+            if track in shown.tracks:
+                shown.view.measure()
+                return shown.view.size
         return 0, 0
 
     @property
-    def resized(self) -> bool:
-        """Whether the display has another size than the span's encoder."""
-        return self._video is not None and self._video.resized
+    def encoder(self) -> str:
+        """What codes the pictures; empty where none are."""
+        return self._video.encoder if self._video is not None else ""
 
     def use_shots(self, shots: ShotTaker) -> None:
         """Where shots go, once there is a session."""
@@ -91,7 +163,7 @@ class Screen:
     # --- a span
 
     def prepare(self) -> None:
-        """Open the encoder and take the whole picture, before the span's media time begins."""
+        """Open the encoder and take all pictures, before the span's media time begins."""
         if self._video is not None:
             self._config = self._video.open_span()
 
@@ -100,15 +172,13 @@ class Screen:
         self._place = place
         if self._video is not None and self._config is not None:
             self._stream = PictureStream(place, self._config, encoder, give)
-            self._stream.begin(self._video.grid_frame(place.base_ns, key=True))
+            self._begin_fragment(place.base_ns, key=True)
             self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
-        now_ns = self._clock.now_ns()
-        for track in self.tracks:
-            if self.ended is None:
-                self._health.set(track, "healthy", self._at(now_ns))
-        if self._shots is not None and self.ended is None:
-            self._seen_captured, self._changed = -1, True
-            self._on_shot()
+        for shown in self._shown:
+            self._tell(shown)
+        self._seen_captured, self._changed = -1, True
+        self._look()
+        self._on_shot()
         self.hear()
         return self._stream
 
@@ -117,20 +187,26 @@ class Screen:
         if self._stream is None or self._video is None:
             return
         self._take()
-        self._stream.begin(self._video.grid_frame(at_ns, key=self._stream.key_due(at_ns)))
+        self._begin_fragment(at_ns, key=self._stream.key_due(at_ns))
         self._next_grid_ns = at_ns + limits.FRAGMENT_NS
-        self._count()
+        self._look()
         self.hear()
+
+    def _begin_fragment(self, at_ns: int, *, key: bool) -> None:
+        assert self._video is not None and self._stream is not None
+        frame = self._video.grid_frame(at_ns, key)
+        if frame is not None:
+            self._stream.begin(frame)
 
     def halt(self, until_ns: int) -> None:
         """The span ends at `until_ns`, which is now: what was told before is captured, then nothing any more."""
         if self._stream is not None and self._video is not None:
             self._next_grid_ns = until_ns
             self._take()
-            self._count()
+            self.count()
             self._video.close_span()
         self._place = None
-        for timer in ("video", "shot"):
+        for timer in ("video", "shot", _SCREEN):
             self._loop.clear_timer(timer)
 
     def finish(self, until_ns: int) -> None:
@@ -140,89 +216,166 @@ class Screen:
         self._stream = None
 
     def close(self) -> None:
-        """Let go of the display."""
-        self._loop.remove_reader(self._fd)
+        """Let go of what is kept; the feeds are the caller's."""
+        for timer in ("video", "shot", _SCREEN, f"{_SCREEN} ended", f"{_SCREEN} back"):
+            self._loop.clear_timer(timer)
         if self._video is not None:
-            self._video.close()
-        self._source.close()
+            self._video.close_span()
 
-    # --- what the display tells
+    # --- what the sources tell
 
     def hear(self) -> None:
-        """Take what the display tells, capture what is due, and wait for the next."""
-        if self.ended is not None:
-            return
+        """Take what the sources tell, capture what is due, and wait for the next."""
         self._take()
-        if self._video is not None:
-            due_ns = self._video.next_due_ns()
-            if due_ns is None:
-                self._loop.clear_timer("video")
-            else:
-                # At a grid point the grid's frame shows the change: no need to wake twice.
-                self._loop.set_timer("video", due_ns, self.hear)
-        if self.ended is not None or self.resized:
-            self._on_change()
+        if self._video is None:
+            return
+        due_ns = self._video.next_due_ns()
+        if due_ns is None or self.pressed:
+            self._loop.clear_timer("video")
+        else:
+            # At a grid point the grid's frame shows the change: no need to wake twice.
+            self._loop.set_timer("video", due_ns, self.hear)
+        if self._video.renewal:
+            self._change("renewal")
 
     def _take(self) -> None:
         if self._video is None:
-            for event in self._source.poll():
-                if isinstance(event, SourceEnded):
-                    self._end(event)
-                self._changed = self._changed or isinstance(event, Changed)
+            self._take_for_shots()
             return
-        if not (self.pressed and self._stream is not None):
-            # A frame closer than this to the grid would have no duration in the stream's ticks.
-            for frame in self._video.poll(self._next_grid_ns - limits.FRAME_MIN_NS):
-                if self._stream is not None:
-                    self._stream.add(frame)
-        if self._video.ended is not None and self.ended is None:
-            self._end(self._video.ended)
+        # A frame closer than this to the grid would have no duration in the stream's ticks.
+        until_ns = 0 if self.pressed else self._next_grid_ns - limits.FRAME_MIN_NS
+        for frame in self._video.poll(until_ns):
+            if self._stream is not None:
+                self._stream.add(frame)
+        for view, ended in self._video.take_ends():
+            self._on_end(next(shown for shown in self._shown if shown.view is view), ended)
+        for shown in self._shown:
+            if shown.view.stale != shown.stale:
+                shown.stale = shown.view.stale
+                self._tell(shown)
 
-    def _end(self, ended: SourceEnded) -> None:
-        self.ended = ended
-        self._loop.remove_reader(self._fd)
-        for timer in ("video", "shot"):
-            self._loop.clear_timer(timer)
+    def _take_for_shots(self) -> None:
+        for shown in self._shown:
+            source = shown.view.source
+            for event in source.poll() if source is not None else ():
+                if isinstance(event, SourceEnded):
+                    shown.view.drop()
+                    self._on_end(shown, event)
+                self._changed = self._changed or isinstance(event, Changed)
+
+    def _on_end(self, shown: _Shown, ended: SourceEnded) -> None:
+        shown.feed.end(ended)
+        shown.stale = False
+        self._tell(shown, max(ended.at_ns, self._place.base_ns) if self._place is not None else 0)
+        self._change("ended")
+
+    def _on_failed(self, shown: _Shown) -> None:
+        self._tell(shown)
+        if not self.lives:
+            # What was waited for may never come: that is judged anew.
+            self._change("ended")
+
+    def _on_back(self, shown: _Shown) -> None:
+        source = shown.feed.source
+        if source is None:
+            return
+        if self._video is not None:
+            self._video.show(shown.view, source)
+        else:
+            shown.view.show(source)
+        self._changed = True
+        self._tell(shown)
+        if self._place is not None and shown is self._in_shots:
+            self._on_shot()
+        if self._place is not None and self._video is not None and self._stream is None:
+            self._change("renewal")
+        self._change("back")
+        self.hear()
+
+    def _change(self, what: str) -> None:
+        """Tell of it from the loop: whoever hears it may end the span that is being served right now."""
+        timer = _SCREEN if what == "renewal" else f"{_SCREEN} {what}"
+        self._loop.set_timer(timer, self._clock.now_ns(), lambda: self._on_change(what))
+
+    # --- health
+
+    def _tell(self, shown: _Shown, clock_ns: int | None = None) -> None:
+        """Bring state and gaps of a feed's tracks up to date, as of `clock_ns` or now."""
+        at_ns = None if self._place is None else self._at(self._clock.now_ns() if clock_ns is None else clock_ns)
+        state, detail = shown.health
+        for track in shown.tracks:
+            self._note(track, state, detail, shown, at_ns)
+        if not self._several:
+            return
+        away = [other for other in self._shown if other.feed.source is None]
+        if len(away) == len(self._shown):
+            self._note(_VIDEO, "failed", "no source is there", shown, at_ns)
+        else:
+            names = ", ".join(str(other.feed.name) for other in away)
+            self._note(_VIDEO, "degraded" if away else "healthy", f"without {names}" if away else "", shown, at_ns)
+
+    def _note(self, track: str, state: str, detail: str, shown: _Shown, at_ns: int | None) -> None:
+        self._health.set(track, state, at_ns, detail)
+        if at_ns is None:
+            return
+        if state == "failed":
+            ended = shown.feed.ended
+            self._health.open_gap(track, ended.reason if ended is not None else "source_closed", at_ns, detail)
+        else:
+            self._health.close_gaps_of(track, at_ns)
 
     def count(self) -> None:
-        """Bring the counters of the shots up to date."""
-        if self._shots is not None:
-            report, counters = self._health.tracks["shots"], self._shots.counters
-            report.captured, report.encoded, report.dropped = counters.captured, counters.encoded, counters.dropped
-
-    def _count(self) -> None:
+        """Bring the counters up to date."""
+        tracks = self._health.tracks
+        if self._shots is not None and _SHOTS in tracks:
+            taken, report = self._shots.counters, tracks[_SHOTS]
+            report.captured, report.encoded, report.dropped = taken.captured, taken.encoded, taken.dropped
         if self._video is None:
             return
-        report, counters = self._health.tracks["video"], self._video.counters
-        report.captured, report.encoded, report.dropped = counters.captured, counters.encoded, counters.dropped
-        report.attempt_ns = self._clock.now_ns()
-        if self.ended is None:
-            report.capture_ns = report.attempt_ns
+        for shown in self._shown if self._several else ():
+            report = tracks[shown.tracks[0]]
+            report.captured = report.encoded = shown.view.captured
+        video, report = self._video.counters, tracks[_VIDEO]
+        report.captured, report.encoded, report.dropped = video.captured, video.encoded, video.dropped
+
+    def _look(self) -> None:
+        """The sources were looked at just now."""
+        if self._video is None:
+            return
+        now_ns, tracks = self._clock.now_ns(), self._health.tracks
+        looked = [(shown.tracks[0], shown.feed.source is not None) for shown in self._shown]
+        for track, there in [*looked, (_VIDEO, self.lives)]:
+            tracks[track].attempt_ns = now_ns
+            if there:
+                tracks[track].capture_ns = now_ns
 
     # --- shots
 
     def _on_shot(self) -> None:
-        place, shots = self._place, self._shots
-        if place is None or shots is None or self.ended is not None:
+        shown, place, shots = self._in_shots, self._place, self._shots
+        if shown is None or place is None or shots is None or shown.feed.source is None:
             return
         now_ns = self._clock.now_ns()
-        report = self._health.tracks["shots"]
+        report = self._health.tracks[_SHOTS]
         report.attempt_ns = now_ns
-        captured = self._video.counters.captured if self._video is not None else -1
+        captured = shown.view.captured if self._video is not None else -1
         if self._changed or captured != self._seen_captured:
             self._changed, self._seen_captured = False, captured
-            try:
-                if self._video is None:
-                    list(self._source.take(2))  # spends the damage told so far: a later change is told again
-                shots.take(self._at(now_ns), self._source.grab())
-                report.capture_ns = now_ns
-            except DeviceMissing:
-                self._changed = True  # its end is told by the source's next event
+            self._shoot(shots, shown.feed.source, now_ns)
         else:
             shots.repeat(self._at(now_ns))
             report.capture_ns = now_ns
         self._loop.set_timer("shot", now_ns + self._spec.shots_interval_ns, self._on_shot)
         self.hear()
+
+    def _shoot(self, shots: ShotTaker, source: VideoSource, now_ns: int) -> None:
+        try:
+            if self._video is None:
+                list(source.take(2))  # spends the damage told so far: a later change is told again
+            shots.take(self._at(now_ns), source.grab())
+            self._health.tracks[_SHOTS].capture_ns = now_ns
+        except DeviceMissing:
+            self._changed = True  # its end is told by the source's next event
 
     def _at(self, clock_ns: int) -> int:
         assert self._place is not None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pepys import limits
-from pepys.media.image import encode_png
+from pepys.media.image import encode_shot
 from pepys.record.ports import Bgra
 from pepys.record.writing import Picture
 
@@ -64,8 +64,15 @@ class ShotTaker:
         self._thread.join()
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None:
+        while self._shoot_next():
+            pass
+
+    def _shoot_next(self) -> bool:
+        # In a frame of its own: no name here keeps a picture of 8 MB until the next one comes.
+        item = self._waiting.get()
+        if item is not None:
             self._shoot(*item)
+        return item is not None
 
     def _shoot(self, at_ns: int, pixels: Bgra) -> None:
         height, width = pixels.shape[:2]
@@ -73,7 +80,7 @@ class ShotTaker:
         pixels[:, :, 3] = 255
         digest = hashlib.blake2b(pixels.data, digest_size=32, person=b"%d" % width).digest()
         known = digest in self._known
-        picture = Picture(at_ns, digest, width, height, None if known else encode_png(pixels))
+        picture = Picture(at_ns, digest, width, height, None if known else encode_shot(pixels))
         if not self._give(picture):
             self.counters.dropped += 1
             return

@@ -104,7 +104,7 @@ class SoundState:
 
 
 class SoundInput:
-    """One device over all its deaths. The owner calls `read` when readable and `tick` now and then."""
+    """One device over all its deaths. The owner calls `read` when readable or in steps, and `tick` now and then."""
 
     def __init__(self, track: str, device: str, channels: int, opener: Opener, clock: Clock) -> None:
         self.track = track
@@ -149,15 +149,15 @@ class SoundInput:
         """Whether the device is away and waits to be started again."""
         return self.source is None
 
-    def read(self) -> None:
-        """Take what has arrived."""
-        if self.source is None:
-            return
-        for event in self.source.poll():
+    def read(self) -> bool:
+        """Take what has arrived; whether anything had."""
+        events = self.source.poll() if self.source is not None else ()
+        for event in events:
             if isinstance(event, SourceEnded):
                 self._lost(event.message)
             else:
                 self._take(event)
+        return bool(events)
 
     def tick(self) -> bool:
         """Notice a device that is mute for too long, start it again when due; whether `source` was started."""

@@ -1,8 +1,10 @@
 """All sound of a session: its devices, their own tracks, and the mix.
 
 Owns the order of things: what has arrived is given to the device's own track and to the mixer in steps of
-`limits.SOUND_STEP_NS`, not block by block, and fragments close on the grid. Invariant: a device that is away, late or
-dead never holds up another, nor the mix; the hole is silence, noted as a gap of its track.
+`limits.SOUND_STEP_NS`, not block by block, and fragments close on the grid. A device is listened to only until it is
+known where its samples lie on the clock; from then on it waits for the next step, because waking for each block costs
+more than encoding it. Invariant: a device that is away, late or dead never holds up another, nor the mix; the hole is
+silence, noted as a gap of its track.
 """
 
 from __future__ import annotations
@@ -105,6 +107,7 @@ class SoundBoard:
             return
         self._stepped_ns = now_ns
         for sound in self.inputs:
+            self._read_waiting(sound)
             if sound.tick():
                 self._watch(sound)
                 self._health.set(sound.track, "restarting", self._at(now_ns), sound.seen.detail)
@@ -206,6 +209,15 @@ class SoundBoard:
         if sound.source is None and source is not None:
             self._unwatch(sound)
             self._report(sound)
+
+    def _read_waiting(self, sound: SoundInput) -> None:
+        """Take all that a device has given since the last step, and wake for its blocks no more once it is placed."""
+        for _ in range(limits.SOUND_READS_A_STEP):
+            if sound.source is None or not sound.read():
+                break
+        source, steps_ns = sound.source, limits.SOUND_HOLD_STEPS * limits.SOUND_STEP_NS
+        if source is None or (sound.delivers and source.capabilities.holds_ns >= steps_ns):
+            self._unwatch(sound)
 
     def _drain(self, until: int) -> None:
         """Read until every living device has reached the end of the span, for a moment at most."""

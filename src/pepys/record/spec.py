@@ -14,7 +14,7 @@ from typing import Any, Final
 from pepys import limits
 from pepys.errors import Usage
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Version of this document and of the commands on the recorder's socket."""
 
 
@@ -31,12 +31,17 @@ class RecordSpec:
         tags: tags from the start on.
         config: what was asked for, as the session's first event keeps it.
         resume: go on with an interrupted session in a new span.
-        display: the X display such as `:1`; None for no video.
-        display_required: whether the session fails without that display (and then it is not left out).
+        display: the X display such as `:1`, of monitors, regions, windows and focus; None where there is none.
+        sources: what is shown, each as `KIND:ARG` (see `sources`); several are composed by `layout`.
+        sources_required: whether the session fails without every one of them (else what is missing is left out).
+        layout: how several sources are composed, as `layouts.parse_layout` reads it.
+        exclude: patterns of windows that must not be recorded.
+        exclude_builtin: whether private browsing and password managers are left out too.
+        encoder: `auto` for a hardware encoder where a trial succeeds, `x264`, or an encoder's name.
         cursor: whether the pointer is drawn into the video.
         fps: most frames a second.
         quality: `low`, `medium`, `high` or `ultra`; of the video only.
-        video: whether the display is recorded as video; shots and activity need only the display.
+        video: whether the sources are recorded as video; shots need a source too, activity needs only the display.
         mic: the microphone's name as the sound server lists it; None for none.
         mic_required: whether the session fails without it.
         system: the monitor source that carries the system's sound; None for none.
@@ -57,7 +62,12 @@ class RecordSpec:
     config: dict[str, Any] = field(default_factory=dict)
     resume: bool = False
     display: str | None = None
-    display_required: bool = False
+    sources: tuple[str, ...] = ()
+    sources_required: bool = False
+    layout: str = "passthrough"
+    exclude: tuple[str, ...] = ()
+    exclude_builtin: bool = True
+    encoder: str = "auto"
     cursor: bool = True
     fps: int = 30
     quality: str = "medium"
@@ -88,7 +98,8 @@ def from_json(value: dict[str, Any]) -> RecordSpec:
     values = {key: item for key, item in value.items() if key in known}
     if values.get("protocol") != PROTOCOL:
         raise Usage(f"the recorder speaks protocol {PROTOCOL}, not {values.get('protocol')}", "install one version")
-    values["tags"] = tuple(values.get("tags", ()))
+    for name in ("tags", "sources", "exclude"):
+        values[name] = tuple(values.get(name, ()))
     values["absent"] = tuple((str(track), str(reason)) for track, reason in values.get("absent", ()))
     try:
         return RecordSpec(**values)

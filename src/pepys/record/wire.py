@@ -178,10 +178,11 @@ class Peer:
         self._out = bytearray()
         self.socket = connection
         self.subscribed = False
+        self._deaf = False
 
     def send(self, message: Message) -> None:
         """Send without waiting; a peer that lets too much pile up is cut off."""
-        if self.socket.fileno() < 0:
+        if self.socket.fileno() < 0 or self._deaf:
             return
         idle = not self._out
         self._out += encode_line(message)
@@ -198,8 +199,9 @@ class Peer:
         except BlockingIOError:
             pass
         except OSError:
-            self._server.drop(self)
-            return
+            # Who does not listen any more may have asked for something just before: that is read first, then the end.
+            self._deaf, self.subscribed = True, False
+            self._out.clear()
         self._server.want(self, writing=bool(self._out))
 
     def receive(self) -> list[Message] | None:

@@ -50,7 +50,7 @@ def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dic
     buckets, bucket_ms = _buckets(session, texts)
     picture = poster(session)
     return {
-        "session": _session(session, texts, extras),
+        "session": _session(session, texts, extras, share),
         "spans": [
             {"start_ms": ms(span.start_ns), "end_ms": ms(span.end_ns), "media_start_ns": span.media_ns}
             for span in session.spans[-_SPANS:]
@@ -70,7 +70,7 @@ def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dic
     }
 
 
-def _session(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
+def _session(session: Session, texts: Texts, extras: Extras, share: int) -> dict[str, Any]:
     summary = texts.summary.text if texts.summary else None
     row = row_of_session(session, extras, summary)
     # The overview's own lists say more than a row's, and each byte is sent once.
@@ -79,7 +79,7 @@ def _session(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
         **row,
         "description": session.description[:_DESCRIPTION_CHARS],
         "category": session.category,
-        "tracks": [_track(track) for track in session.tracks],
+        "tracks": [_track(track, share) for track in session.tracks],
         "shots": {"total": len(session.shots), "distinct": len(session.distinct_shots)},
         "enrichment": {
             "state": extras.enrichment.get("state", "pending"),
@@ -89,12 +89,14 @@ def _session(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
     }
 
 
-def _track(track: Track) -> dict[str, Any]:
+def _track(track: Track, share: int) -> dict[str, Any]:
     return {
         "track": track.track,
         "kind": track.kind,
         "source": track.source[:_DETAIL_CHARS],
         "codec": track.codec,
+        "encoder": track.encoder,
+        "layout": track.layout,
         "width": track.width,
         "height": track.height,
         "bytes": track.bytes,
@@ -102,7 +104,7 @@ def _track(track: Track) -> dict[str, Any]:
         "frames_captured": track.captured,
         "frames_encoded": track.encoded,
         "frames_dropped": track.dropped,
-        "gaps": _gaps(track.gaps, _TRACK_GAPS),
+        "gaps": _gaps(track.gaps, _TRACK_GAPS // share),
     }
 
 

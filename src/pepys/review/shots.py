@@ -1,4 +1,4 @@
-"""One shot of a session, and the text on it."""
+"""One shot of a session, what kind of picture it is, and the text on it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def find_shot(session: Session, shot_id: str) -> Shot:
     if found is None:
         raise NotFound("the session has no shot of that id", "take ids from items or search")
     return found
+
+
+def shot_type(data: bytes) -> str:
+    """The media type of a shot, told by its first bytes: PNG until WebP came, and where WebP cannot hold it."""
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else "image/png"
 
 
 def shot_text(shot: Shot, texts: Texts) -> dict[str, Any]:

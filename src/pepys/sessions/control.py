@@ -21,7 +21,7 @@ from pepys.record.runfile import RunFile, place_of, read_run_file, still_runs
 from pepys.record.wire import Client, connect
 
 # What a recorder without a host answers by itself; everything else needs a host.
-_RECORDER_COMMANDS: Final = frozenset({"status", "pause", "resume", "stop", "note", "mark"})
+_RECORDER_COMMANDS: Final = frozenset({"status", "set", "pause", "resume", "stop", "note", "mark"})
 
 
 class NoHost(NotFound):
@@ -119,6 +119,8 @@ def status_of(home: Path) -> dict[str, Any]:
         "bytes": told.get("bytes", 0),
         "tracks": told.get("tracks", []),
         "left_out": told.get("left_out", []),
+        "sources": told.get("sources", []),
+        "layout": told.get("layout", ""),
         "gaps_open": told.get("gaps_open", []),
         "disk": told.get("disk") or {"free_bytes": _free_bytes(home), "seconds_left": None},
         "last": told.get("last"),
@@ -174,7 +176,9 @@ def _host_kind(home: Path) -> str:
 
 def _patience_s(do: str, hosted: bool) -> float:
     """How long an answer may take: a host waits for its recorder, and for the command before this one."""
-    own = {"pause": limits.PAUSE_S, "resume": limits.PAUSE_S, "stop": limits.STOP_S}.get(do, limits.CONTROL_S)
+    own = {
+        "set": limits.SET_S, "pause": limits.PAUSE_S, "resume": limits.PAUSE_S, "stop": limits.STOP_S,
+    }.get(do, limits.CONTROL_S)  # fmt: skip
     return own if not hosted or do not in _RECORDER_COMMANDS else own + limits.PAUSE_S + limits.ANSWER_SLACK_S
 
 

@@ -24,6 +24,7 @@ from pepys.sessions.start import StartRequest
 _T = TypeVar("_T")
 _RECORDER_BEGINS = frozenset({"starting", "recording"})
 _FAILING = frozenset({"failed", "restarting"})
+_MAY_CLOSE = ("window:", "file:")  # sources whose end is an end like any other, and no failure
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # the last one is a terminal that was closed
@@ -89,6 +90,7 @@ class _Foreground:
         self._asked_twice = asyncio.Event()
         self._over = asyncio.Event()
         self._failing: set[str] = set()
+        self._closed: set[str] = set()
         self._well = True
         self._error: dict[str, Any] | None = None
         self._state = "ending"
@@ -155,9 +157,16 @@ class _Foreground:
     async def _hear(self, updates: Any) -> None:
         async for push in updates:
             if push["push"] == "status" and push["status"]["tracks"]:
-                states = {track["track"]: track["state"] for track in push["status"]["tracks"]}
-                self._failing = {track for track, state in states.items() if state in _FAILING}
+                tracks = push["status"]["tracks"]
+                states = {track["track"]: track["state"] for track in tracks}
+                closed = {
+                    track["track"] for track in tracks
+                    if track["track"] in self._closed and str(track.get("source", "")).startswith(_MAY_CLOSE)
+                }  # fmt: skip
+                self._failing = {track for track, state in states.items() if state in _FAILING} - closed
                 self._well = any(state not in _FAILING and state != "off" for state in states.values())
+            elif push["push"] == "gap" and push["reason"] == "source_closed":
+                (self._closed.add if push["end_ms"] is None else self._closed.discard)(str(push["track"]))
             elif push["push"] == "error":
                 self._error = push["error"]
             elif push["push"] == "session" and push["state"] in {"completed", "interrupted", "failed"}:

@@ -48,6 +48,7 @@ class Host:
             "status": self._on_status,
             "subscribe": self._on_status,
             "start": lambda args: self.start(request_from_json(args)),
+            "set": lambda args: self.set(args.get("layout"), args.get("sources")),
             "pause": lambda args: self.pause(),
             "resume": lambda args: self.resume(args.get("session")),
             "stop": lambda args: self.stop(args.get("session")),
@@ -111,6 +112,15 @@ class Host:
             PepysError: why it could not begin.
         """
         return await self._steering.start(request)
+
+    async def set(self, layout: str | None = None, sources: list[str] | None = None) -> Message:
+        """Compose otherwise, or show other sources; returns the status when it is so.
+
+        Raises:
+            NotFound: nothing is being recorded.
+            PepysError: why it cannot be; what was shown goes on.
+        """
+        return await self._steering.set(layout, sources)
 
     async def pause(self) -> Message:
         """Pause; returns when no frame or sample can be taken any more."""

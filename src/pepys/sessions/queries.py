@@ -206,6 +206,8 @@ def _track(track: Track) -> dict[str, Any]:
         "kind": track.kind,
         "source": track.source,
         "codec": track.codec,
+        "encoder": track.encoder,
+        "layout": track.layout,
         "width": track.width,
         "height": track.height,
         "state": track.state,

@@ -18,8 +18,10 @@ from pepys.config import load_settings, runtime_dir
 from pepys.errors import DeviceMissing, Usage
 from pepys.model.ids import new_session_id
 from pepys.record import probe
+from pepys.record.quality import QUALITIES
 from pepys.record.spec import RecordSpec
 from pepys.sessions.control import run_dir
+from pepys.sessions.sources import check_settings, check_words, find_sources, patterns_in_force
 
 if TYPE_CHECKING:
     from pepys.clock import Clock
@@ -32,6 +34,9 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
+_LISTS: Final = ("tags", "sources", "exclude")
+
+
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """What to record. None means the setting or the platform's default; what is given is required.
@@ -39,9 +44,14 @@ class StartRequest:
     Attributes:
         name: the session's name; None for one made of day and time.
         tags: tags from the start on.
-        display: an X display such as `:1`.
+        display: the X display in force, such as `:1`; what is shown when no source is named.
+        sources: what is shown, each as `KIND:ARG`.
+        webcam: whether the first camera is shown too; beside the display when no source is named.
+        layout: how several sources are composed.
+        exclude: patterns of windows that must not be recorded, beside those of the settings.
+        no_exclude: whether nothing is excluded, whatever settings and built-in patterns say.
         cursor: whether the pointer is drawn.
-        fps: most frames a second.
+        fps: most frames a second; as the quality has it unless given.
         quality: `low`, `medium`, `high` or `ultra`.
         video: whether the screen is recorded as video.
         audio: `mic`, `system`, `both` or `off`.
@@ -54,6 +64,11 @@ class StartRequest:
     name: str | None = None
     tags: tuple[str, ...] = ()
     display: str | None = None
+    sources: tuple[str, ...] = ()
+    webcam: bool = False
+    layout: str | None = None
+    exclude: tuple[str, ...] = ()
+    no_exclude: bool = False
     cursor: bool = True
     fps: int | None = None
     quality: str | None = None
@@ -66,7 +81,7 @@ class StartRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON values."""
-        return {**asdict(self), "tags": list(self.tags)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
 
 
 def request_from_json(value: dict[str, Any]) -> StartRequest:
@@ -78,7 +93,7 @@ def request_from_json(value: dict[str, Any]) -> StartRequest:
     unknown = set(value) - {field.name for field in fields(StartRequest)}
     if unknown:
         raise Usage(f"start takes no {', '.join(sorted(unknown))}", "use the same version of pepys on both sides")
-    return StartRequest(**{**value, "tags": tuple(value.get("tags", ()))})
+    return StartRequest(**{**value, **{name: tuple(map(str, value.get(name) or ())) for name in _LISTS}})
 
 
 def check_text(what: str, text: str, chars: int) -> str:
@@ -110,8 +125,10 @@ def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]
         name=check_text("the name", name, limits.SESSION_NAME_CHARS),
         tags=tuple(dict.fromkeys(check_text("a tag", tag, limits.TAG_CHARS) for tag in request.tags)),
     )
+    check_words(request)
     named = {"fps": request.fps, "quality": request.quality, "audio": request.audio, "shots": request.shots}
     settings = load_settings({"record": named}).record
+    check_settings(settings)
     for audio, device, flag in (("system", request.mic, "--mic"), ("mic", request.system, "--system")):
         if device is not None and settings.audio in {audio, "off"}:
             raise Usage(f"{flag} names a device that --audio {settings.audio} leaves out", f"leave out {flag}")
@@ -142,12 +159,13 @@ def make_spec(
         DeviceMissing: a required source, or every source, is not there.
     """
     absent: list[tuple[str, str]] = []
-    display = _display(request, settings, absent)
+    shown = find_sources(request, settings, absent)
     mic, system = _sound(request, settings, absent)
-    if display is None and mic is None and system is None:
+    if not shown.names and mic is None and system is None:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in absent))
         raise DeviceMissing(f"there is nothing to record: {reasons}", "run `pepys doctor`, or try `pepys demo`")
     known = session or new_session_id(clock.wall_ns())
+    exclude = patterns_in_force(request, settings)
     shots_ns = 0 if settings.shots == "off" else int(settings.shots * limits.NS_PER_S)
     return RecordSpec(
         home=str(home),
@@ -156,42 +174,29 @@ def make_spec(
         socket=str(runtime_dir(home) / f"{known}.sock"),
         run_file=str(run_dir(home) / f"{known}.json"),
         tags=request.tags,
-        config=request.to_json(),
+        # A session that is gone on with later keeps out what it keeps out now, whatever the settings say by then.
+        config=replace(request, exclude=exclude).to_json(),
         resume=session is not None,
-        display=display,
-        display_required=request.display is not None and not request.allow_partial,
+        display=shown.display,
+        sources=shown.names,
+        sources_required=shown.required,
+        layout=shown.layout,
+        exclude=exclude,
+        exclude_builtin=not request.no_exclude,
+        encoder=settings.encoder,
         cursor=request.cursor,
-        fps=settings.fps,
+        fps=settings.fps or QUALITIES[settings.quality].fps,
         quality=settings.quality,
-        video=request.video and display is not None,
+        video=request.video and bool(shown.names),
         mic=mic,
         mic_required=not request.allow_partial and (request.mic is not None or request.audio in {"mic", "both"}),
         system=system,
         system_required=not request.allow_partial
         and (request.system is not None or request.audio in {"system", "both"}),
-        shots_interval_ns=shots_ns if display is not None else 0,
-        activity=display is not None,
+        shots_interval_ns=shots_ns if shown.names else 0,
+        activity=shown.activity,
         absent=tuple(absent),
     )
-
-
-def _display(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> str | None:
-    if not request.video and settings.shots == "off":
-        return None
-    if request.display is None:
-        display, reason = probe.find_display()
-    else:
-        reason = probe.display_problem(request.display)
-        display = None if reason else request.display
-        if reason and not request.allow_partial:
-            there = ", ".join(probe.displays())
-            remedy = f"these are there: {there}" if there else "start an X server, or use --no-video --shots off"
-            raise DeviceMissing(f"display {request.display} cannot be recorded: {reason}", remedy)
-    if display is None:
-        reason = f"no display: {reason}"
-        absent.extend([("video", reason)] if request.video else [])
-        absent.extend([("shots", reason)] if settings.shots != "off" else [])
-    return display
 
 
 def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> tuple[str | None, str | None]:

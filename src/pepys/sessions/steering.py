@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 from pepys import limits
 from pepys.clock import Clock, rfc3339
-from pepys.errors import Busy, NotFound, PepysError, StorageProblem, Usage
+from pepys.errors import Busy, NotFound, PepysError, Usage
 from pepys.record.runfile import RunFile, still_runs
 from pepys.record.spec import PROTOCOL, RecordSpec
 from pepys.record.wire import Message
@@ -25,6 +24,7 @@ from pepys.sessions.control import run_files
 from pepys.sessions.feed import Feed
 from pepys.sessions.link import NoAnswer
 from pepys.sessions.recording import Recording
+from pepys.sessions.room import require_room, room
 from pepys.sessions.start import StartRequest, make_spec, request_from_json, validate
 from pepys.sessions.statechart import UNDER_WAY, SessionChart, configuration, new_chart, region_health, restore
 from pepys.store.catalog import Catalog, resolve_session
@@ -95,7 +95,7 @@ class Steering:
                 request, settings = await asyncio.to_thread(validate, request, self._clock)
                 self._name = request.name
                 await self._chart.send("validated")
-                self._check_disk()
+                require_room(self._home)
                 spec = await asyncio.to_thread(make_spec, self._home, request, settings, self._clock)
                 await self._chart.send("checked")
                 self._session = spec.session
@@ -107,7 +107,24 @@ class Steering:
                 raise
             await self._chart.send("started")
             await self._tell_health()
+            told = self.status()  # a recorder may end while its session is put into the catalog
         await self._index(spec.session)
+        return told
+
+    async def set(self, layout: str | None, sources: list[str] | None) -> Message:
+        """Compose otherwise, or show other sources; returns when the recorder has done it, and changes nothing else."""
+        asked = {"layout": layout, "sources": sources}
+        async with self._operation:
+            live = self._live()
+            try:
+                told = await live.link.call(
+                    "set", limits.SET_S, **{key: value for key, value in asked.items() if value is not None}
+                )
+            except NoAnswer as error:
+                raise recordings.no_answer(live, "set", limits.SET_S) from error
+            live.heard(told, self._clock.now_ns())
+            await self._tell_health()
+        self._tell_status()
         return self.status()
 
     async def pause(self) -> Message:
@@ -177,8 +194,10 @@ class Steering:
             "bytes": told.get("bytes", 0),
             "tracks": told.get("tracks", []),
             "left_out": list(live.left_out) if live is not None and state in UNDER_WAY else [],
+            "sources": told.get("sources", []),
+            "layout": told.get("layout", ""),
             "gaps_open": told.get("gaps_open", []),
-            "disk": told.get("disk") or self._disk(),
+            "disk": told.get("disk") or room(self._home),
             "last": self._last,
         }
 
@@ -222,7 +241,7 @@ class Steering:
         await self._chart.send("resume")
         try:
             request, settings = await asyncio.to_thread(validate, asked, self._clock)
-            self._check_disk()
+            require_room(self._home)
             spec = await asyncio.to_thread(make_spec, self._home, request, settings, self._clock, session)
             await self._attach_new(spec)
         except BaseException:
@@ -365,20 +384,6 @@ class Steering:
             (error,) = await asyncio.gather(asyncio.to_thread(_index, self._store, session), return_exceptions=True)
             if error is not None:
                 _LOG.warning("pepys: the catalog was not told of session %s: %r", session, error)
-
-    def _check_disk(self) -> None:
-        free = self._disk()["free_bytes"]
-        if free is not None and free < limits.DISK_RESERVE_BYTES:
-            raise StorageProblem(
-                f"{self._home} has {free // 1_000_000} MB left, less than the reserve of "
-                f"{limits.DISK_RESERVE_BYTES // 1_000_000} MB", "free space, or choose another folder with --home",
-            )  # fmt: skip
-
-    def _disk(self) -> dict[str, Any]:
-        try:
-            return {"free_bytes": shutil.disk_usage(self._home).free, "seconds_left": None}
-        except OSError:
-            return {"free_bytes": None, "seconds_left": None}
 
 
 def _index(store: Store, session: str) -> None:

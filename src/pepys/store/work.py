@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.engine import Row
@@ -25,8 +25,8 @@ from pepys.store.database import delete_damaged, engine
 from pepys.store.schema import jobs
 from pepys.store.store import Store
 from pepys.store.trigger import reach
+from pepys.store.waiting import ENDED
 
-ENDED: Final = ("done", "failed", "cancelled")
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from pepys import heap
 from pepys.clock import Clock, SystemClock
-from pepys.enrich.jobs import request as request_enrichment
+from pepys.enrich.asking import request_apart as request_enrichment
 from pepys.errors import PepysError
 from pepys.sessions.control import refuse_second_host
 from pepys.sessions.host import Host
 from pepys.store.catalog import resolve_session
+from pepys.store.making import make_missing
 from pepys.web.app import STATIC, create_app
 from pepys.web.auth import SignIn
 from pepys.web.server import Server, bind, make_server
@@ -66,6 +68,7 @@ class Daemon:
             Exception: what a part of the daemon failed with; the rest of it ended in order.
             PepysError: why the home cannot be served.
         """
+        heap.keep_small()
         await asyncio.to_thread(refuse_second_host, self._home)
         listener = bind(self._bound, self._port)
         try:
@@ -87,12 +90,14 @@ class Daemon:
             wake_worker=worker.wake,
         )  # fmt: skip
         server = make_server(app)
+        await asyncio.to_thread(make_missing, host.store)
         self._add_commands(host, worker)
         self._take_signals(host)
         tasks = [
             self._watched(part, host) for part in (worker.run(), _enrich_ended(host, worker), _end_with(host, server))
         ]
         try:
+            heap.give_back()
             self._announce(self.address(self._page))
             await server.serve(sockets=[listener])
             if self._failure is not None:

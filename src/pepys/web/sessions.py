@@ -14,18 +14,21 @@ from pepys.model.session import Session
 from pepys.review.items import items
 from pepys.review.overview import overview
 from pepys.review.rows import Extras, row_of_catalog
-from pepys.review.shots import find_shot, shot_text
+from pepys.review.shots import find_shot, shot_text, shot_type
 from pepys.review.timespan import ms
 from pepys.sessions.edits import add_note, edit_session, remove_session
 from pepys.sessions.queries import Library
 from pepys.store.catalog import Catalog
-from pepys.store.work import WorkQueue
+from pepys.store.waiting import under_way
 from pepys.web import shapes, shapes_review
-from pepys.web.answers import PROBLEMS, bytes_of, json_answer
+from pepys.web.answers import PROBLEMS, json_answer
 from pepys.web.services import Services, services
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], responses=PROBLEMS)
 Service = Annotated[Services, Depends(services)]
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/webp": {}, "image/png": {}}, "description": "The screenshot"}
+}
 
 
 @router.get("", response_model=shapes_review.SessionList)
@@ -59,14 +62,15 @@ async def get_items(session_id: str, service: Service, bucket: int = Query(ge=0,
     return json_answer(await service.readers.run(read))
 
 
-@router.get("/{session_id}/shots/{shot}", responses=bytes_of("image/png", "The screenshot"), response_class=Response)
+@router.get("/{session_id}/shots/{shot}", responses=_PICTURE, response_class=Response)
 async def get_shot(session_id: str, shot: str, service: Service) -> Response:
     """A screenshot, in its native resolution."""
 
     def read() -> bytes:
         return service.store.blobs.read(find_shot(service.shelf.session(session_id), shot).blob)
 
-    return Response(await service.readers.run(read), media_type="image/png")
+    data = await service.readers.run(read)
+    return Response(data, media_type=shot_type(data))
 
 
 @router.get("/{session_id}/shots/{shot}/text", response_model=shapes_review.ShotText)
@@ -185,9 +189,8 @@ def _extras(service: Services, session: Session) -> Extras:
 
 def _running(service: Services, session_id: str) -> tuple[str, ...]:
     """The stages of a job under way; which of them are done, the artifacts say."""
-    jobs = WorkQueue(service.store).list(session=session_id)
-    under_way = any(job.state in {"queued", "running"} for job in jobs)
-    return ("*",) if under_way else ()
+    asked = any(session == session_id for session, _ in under_way(service.store))
+    return ("*",) if asked else ()
 
 
 def _edit(service: Services, session_id: str, change: shapes.EditIn) -> dict[str, Any]:

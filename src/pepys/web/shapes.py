@@ -123,6 +123,8 @@ class Status(BaseModel):
     name: str | None = None
     since: str | None = None
     recorded_ms: int = 0
+    sources: list[str] = []
+    layout: str = ""
     tracks: list[dict[str, Any]] = []
     disk: dict[str, Any] = {}
 

@@ -70,6 +70,8 @@ class TrackOut(Shape):
     kind: str
     source: str
     codec: str
+    encoder: str
+    layout: str
     width: int
     height: int
     bytes: int

@@ -14,7 +14,7 @@ from pepys import limits
 from pepys.enrich.jobs import spawn_worker
 from pepys.errors import PepysError
 from pepys.store.store import Store
-from pepys.store.work import WorkQueue
+from pepys.store.waiting import under_way
 
 
 class Worker:
@@ -70,8 +70,12 @@ class Worker:
 
     def _waiting(self) -> bool:
         try:
-            queue = WorkQueue(self._store)
-            queue.reclaim()
-            return bool(list(queue.list(state="queued")))
+            states = {state for _, state in under_way(self._store)}
+            if "running" in states:
+                # A worker lives elsewhere, or one has died: who claimed what is known to the queue alone.
+                from pepys.store.work import WorkQueue
+
+                return bool(WorkQueue(self._store).reclaim()) or "queued" in states
+            return bool(states)
         except PepysError:
             return False

@@ -45,6 +45,8 @@ export interface Track {
   kind: string;
   source: string;
   codec: string;
+  encoder: string;
+  layout: string;
   bytes: number;
   frames_captured: number;
   frames_encoded: number;
@@ -183,6 +185,7 @@ export interface Hit {
 
 export interface TrackStatus {
   track: string;
+  source?: string;
   state: string;
   attempt_ms_ago: number | null;
   capture_ms_ago: number | null;

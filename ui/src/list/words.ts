@@ -28,7 +28,8 @@ export function healthWord(status: Status | null): string {
     const names = bad.map((track) => `${trackWord(track.track)} is ${track.state}`).join(", ");
     return `Recording. ${names.charAt(0).toUpperCase()}${names.slice(1)}; the other tracks go on.`;
   }
-  const good = status.tracks.filter((track) => track.state === "healthy").map((track) => trackWord(track.track));
+  const well = status.tracks.filter((track) => track.state === "healthy" && !track.track.startsWith("video."));
+  const good = well.map((track) => trackWord(track.track));
   if (!good.length) return "Recording.";
   const list = good.length > 1 ? `${good.slice(0, -1).join(", ")} and ${good.at(-1)} are` : `${good[0]} is`;
   return `Recording. ${list.charAt(0).toUpperCase()}${list.slice(1)} healthy.`;
@@ -38,5 +39,6 @@ export function healthWord(status: Status | null): string {
 export function trackWord(track: string): string {
   if (track === "audio.mic") return "mic";
   if (track === "audio.system") return "system sound";
+  if (track.startsWith("video.")) return `source ${track.slice("video.".length)}`;
   return track;
 }

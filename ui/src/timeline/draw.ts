@@ -242,6 +242,8 @@ function wholeGap(sheet: Sheet, gap: Gap): void {
 }
 
 function trackGaps(sheet: Sheet, track: Track): void {
+  // A source that the film is composed of was gone, not the film.
+  if (track.track.startsWith("video.")) return;
   const lane = sheet.lanes.find((one) => one.name === SHOT_LANES[track.kind]);
   if (!lane) return;
   for (const gap of track.gaps) {

@@ -50,7 +50,7 @@ class Tesseract:
         data = hashlib.sha256(_language_file().read_bytes()).hexdigest()
         return f"tesserocr {metadata.version('tesserocr')} {_LANGUAGE} {data[:16]}"
 
-    def decode(self, png: bytes) -> Gray:
+    def decode(self, data: bytes) -> Gray:
         """The picture in shades of grey.
 
         Raises:
@@ -58,7 +58,7 @@ class Tesseract:
         """
         from PIL import Image
 
-        with Image.open(io.BytesIO(png)) as image:
+        with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("L"), dtype=np.uint8)
 
     def read(self, picture: Gray) -> list[ReadLine]:

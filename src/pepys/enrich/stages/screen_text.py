@@ -43,7 +43,7 @@ class TextReader(Protocol):
         """
         ...
 
-    def decode(self, png: bytes) -> Gray:
+    def decode(self, data: bytes) -> Gray:
         """The picture in shades of grey."""
         ...
 

@@ -2,31 +2,36 @@
 
 PropertyNotify on the root tells of another active window, on the active window of another title; nothing is polled.
 Without a window manager there is no such property, and nothing is told. A connection of its own keeps these few round
-trips away from the capture of pictures.
+trips away from the capture of pictures. A window is judged by the very answers that its title is taken from: the title
+of an excluded one, or of its dialogs, never leaves this module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import xcffib
 import xcffib.xproto
 
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.record.activity import Focus
+from pepys.record.activity import EXCLUDED, Focus
+from pepys.record.adapters.x11.connection import Connection
+from pepys.record.adapters.x11.family import Family
+from pepys.record.adapters.x11.identity import Facts, IdentityReader, answer, longs
+from pepys.record.exclusions import Exclusions
 from pepys.record.ports import SourceEnded
 
-_TEXT_LONGS: Final = 1024
 _TITLE_CHARS: Final = 1024
-_ATOMS: Final = ("_NET_ACTIVE_WINDOW", "_NET_WM_NAME", "UTF8_STRING")
+_RELATIVES: Final = 16
+_CLIENTS: Final = 256
 
 
 class EwmhFocus:
     """The focus of one display."""
 
-    def __init__(self, display: str, clock: Clock) -> None:
+    def __init__(self, display: str, clock: Clock, exclusions: Exclusions) -> None:
         """Connect and ask for events.
 
         Raises:
@@ -34,12 +39,12 @@ class EwmhFocus:
         """
         self._clock = clock
         try:
-            self._connection = xcffib.connect(display=display)
-            core = self._connection.core
-            self._root = self._connection.setup.roots[self._connection.pref_screen].root
-            asked = {name: core.InternAtom(False, len(name), name) for name in _ATOMS}
-            self._atoms = {name: cookie.reply().atom for name, cookie in asked.items()}
-            self._watch(self._root)
+            self._connection = Connection(display)
+            self._root = int(self._connection.setup.roots[self._connection.pref_screen].root)
+            self._reader = IdentityReader(self._connection, self._root, exclusions)
+            atoms = self._connection.atoms(("_NET_ACTIVE_WINDOW", "_NET_CLIENT_LIST"))
+            self._active, self._clients = atoms.values()
+            self._connection.watch(self._root, int(xcffib.xproto.EventMask.PropertyChange))
             self._connection.flush()
         except xcffib.XcffibException as error:
             raise DeviceMissing(f"no X server answers on display {display!r}", "start it, or name another") from error
@@ -51,7 +56,7 @@ class EwmhFocus:
 
     def fileno(self) -> int:
         """The connection's descriptor."""
-        return int(self._connection.get_file_descriptor())
+        return self._connection.descriptor
 
     def poll(self) -> Sequence[Focus | SourceEnded]:
         """The window in front, when it is another one than last time or has another title."""
@@ -80,42 +85,55 @@ class EwmhFocus:
     def _heard(self) -> bool:
         """Whether an event that matters has come."""
         matters = False
-        while True:
-            try:
-                event = self._connection.poll_for_event()
-            except xcffib.Error:
-                continue  # the answer to a request about a window that is gone
-            if event is None:
-                return matters
+        while (event := self._connection.next_event()) is not None:
             if isinstance(event, xcffib.xproto.PropertyNotifyEvent):
-                names = {self._atoms["_NET_ACTIVE_WINDOW"], self._atoms["_NET_WM_NAME"], xcffib.xproto.Atom.WM_NAME}
-                matters = matters or event.atom in names
+                matters = matters or event.atom == self._active or event.atom in self._reader.relevant
+        return matters
 
     def _look(self) -> tuple[str, str]:
-        values = self._property(self._root, self._atoms["_NET_ACTIVE_WINDOW"], 1)
-        window = int.from_bytes(values[:4], "little") if len(values) >= 4 else 0
+        window = next(iter(self._windows(self._root, self._active, 1)), 0)
         if window != self._window:
+            if self._window:
+                self._connection.unwatch(self._window)
             self._window = window
             if window:
-                self._watch(window)
+                # Heard before it is read, or a change in between is never told.
+                self._connection.watch(window, int(xcffib.xproto.EventMask.PropertyChange))
         if not window:
             return "", ""
-        title = self._property(window, self._atoms["_NET_WM_NAME"], _TEXT_LONGS).decode("utf-8", errors="replace")
-        if not title:
-            title = self._property(window, xcffib.xproto.Atom.WM_NAME, _TEXT_LONGS).decode("latin-1")
-        # WM_CLASS is instance and class, each ended by a zero byte; the class names the application.
-        names = self._property(window, xcffib.xproto.Atom.WM_CLASS, _TEXT_LONGS).rstrip(b"\0").split(b"\0")
-        return names[-1].decode("utf-8", errors="replace"), title[:_TITLE_CHARS]
+        facts = self._relatives(window)
+        now = facts.get(window)
+        if now is None:
+            return "", ""  # gone
+        if Family(facts, lambda other: self._kin(facts, other), self._root).excludes(window, override=False):
+            return EXCLUDED, ""
+        # The class stands last; it names the application.
+        return (now.identity.applications or ("",))[-1], now.identity.title[:_TITLE_CHARS]
 
-    def _watch(self, window: int) -> None:
-        mask = xcffib.xproto.EventMask.PropertyChange
-        self._connection.core.ChangeWindowAttributes(window, xcffib.xproto.CW.EventMask, [mask])
+    def _relatives(self, window: int) -> dict[int, Facts | None]:
+        """Facts of a window and of all that its being excluded may depend on."""
+        facts = self._reader.read([window])
+        first = facts[window]
+        if first is None:
+            return facts
+        wanted = {first.transient_for, *first.leaders}
+        if first.transient_for or not first.identity.named:
+            wanted.update(self._windows(self._root, self._clients, _CLIENTS))
+        for _ in range(_RELATIVES):
+            unread = wanted - facts.keys() - {0, self._root}
+            if not unread:
+                break
+            # What is gone tells nothing.
+            found = {other: told for other, told in self._reader.read(sorted(unread)).items() if told is not None}
+            facts.update(found)
+            wanted = {other for told in found.values() for other in (told.transient_for, *told.leaders)}
+        return facts
 
-    def _property(self, window: int, name: int, longs: int) -> bytes:
-        cookie: Any = self._connection.core.GetProperty(
-            False, window, name, xcffib.xproto.GetPropertyType.Any, 0, longs
-        )
-        try:
-            return bytes(cookie.reply().value.buf())
-        except xcffib.Error:
-            return b""  # the window is gone
+    def _kin(self, facts: dict[int, Facts | None], window: int) -> list[int]:
+        client = self._reader.client_of(window)
+        return [other for other in facts if self._reader.client_of(other) == client]
+
+    def _windows(self, window: int, name: int, most: int) -> tuple[int, ...]:
+        kind = xcffib.xproto.GetPropertyType.Any
+        reply = answer(self._connection.core.GetProperty(False, window, name, kind, 0, most))
+        return longs(reply) if reply is not None else ()

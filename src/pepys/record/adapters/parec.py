@@ -16,6 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+if sys.platform == "linux":
+    import fcntl
+
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
@@ -33,7 +36,6 @@ class ParecSource:
         """
         self._device = device
         self._clock = clock
-        self._capabilities = SoundCapabilities(limits.SOUND_RATE, channels)
         self._rest = b""
         self._over = False
         argv = [*_tied(), _parec(), "--raw", "--format=s16le", f"--rate={limits.SOUND_RATE}"]
@@ -46,6 +48,9 @@ class ParecSource:
             assert pipe is not None
             if sys.platform != "win32":
                 os.set_blocking(pipe.fileno(), False)
+        room = _widen(self.fileno())
+        holds_ns = room * limits.NS_PER_S // (2 * channels * limits.SOUND_RATE)
+        self._capabilities = SoundCapabilities(limits.SOUND_RATE, channels, holds_ns)
 
     @property
     def name(self) -> str:
@@ -109,6 +114,20 @@ class ParecSource:
             said = os.read(self._process.stderr.fileno(), 4096)
         lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "the sound server closed the device"
+
+
+def _widen(fd: int) -> int:
+    """Make room in a pipe for seconds of sound: this process may stand still while another server hangs.
+
+    Returns:
+        How many bytes it holds; 0 where the system does not tell.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a user has a total for all pipes, which may be spent
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, limits.SOUND_PIPE_BYTES)
+        with contextlib.suppress(OSError):
+            return int(fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ))
+    return 0
 
 
 def _parec() -> str:

@@ -2,30 +2,41 @@
 
 The server leaves the pointer out of what it gives, so it is drawn here, into patches that were just read: the kept
 picture never holds a pointer that cannot be undone. Its place is asked for, ten times a second at rest and fifteen
-while it moves; its picture is fetched only when the server tells that it changed.
+while it moves; its picture is fetched only when the server tells that it changed. All places are those of the recorded
+picture, which may be a part of the screen or one window. A program that hides the pointer gives it an empty picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import xcffib
 from numpy.typing import NDArray
 from xcffib import xfixes
 
 from pepys.limits import POINTER_IDLE_NS, POINTER_MOVING_NS
-from pepys.record.adapters.x11_regions import Rect
+from pepys.record.adapters.x11.connection import Connection
+from pepys.record.adapters.x11.regions import Rect
 from pepys.record.ports import Bgra
 
 _DISPLAY_CURSOR: Final = 1
 
 
 class Pointer:
-    """Follows and draws the pointer on `root`."""
+    """Follows and draws the pointer.
 
-    def __init__(self, connection: xcffib.Connection, root: int) -> None:
-        self._connection, self._root = connection, root
+    Args:
+        connection: to the display.
+        root: its root window.
+        ask: where the pointer is in the picture; None while it does not belong there.
+        within: the picture.
+    """
+
+    def __init__(
+        self, connection: Connection, root: int, ask: Callable[[], tuple[int, int] | None], within: Rect
+    ) -> None:
+        self._ask, self._within = ask, within
         self._extension = connection(xfixes.key)
         self._extension.SelectCursorInput(root, _DISPLAY_CURSOR)
         self._place: tuple[int, int] | None = None
@@ -35,23 +46,31 @@ class Pointer:
         self._drawn: Rect | None = None
         self.due_ns = 0
 
-    def image_changed(self) -> None:
-        """The server told that the pointer looks different."""
+    def image_changed(self) -> bool:
+        """The server told that the pointer looks different; whether that matters to the picture."""
         self._image_stale = True
+        return self._place is not None
+
+    def picture_changed(self, within: Rect) -> None:
+        """The picture is another part of the screen, or another size; all of it is read anew."""
+        self._within = within
+        self._drawn, self._redraw, self.due_ns = None, True, 0
 
     def look(self, now_ns: int) -> bool:
-        """Ask where the pointer is, if it is time; whether it moved."""
+        """Ask where the pointer is, if it is time; whether it moved in the picture."""
         if now_ns < self.due_ns:
             return False
-        answer = self._connection.core.QueryPointer(self._root).reply()
-        place = (answer.root_x, answer.root_y) if answer.same_screen else None
-        moved = place != self._place
-        self._place = place
+        before, self._place = self._place, self._ask()
+        if self._place is not None and self._rect() is None:
+            self._place = None  # beside the picture: where exactly is nobody's business
+        moved = before != self._place
         self.due_ns = now_ns + (POINTER_MOVING_NS if moved else POINTER_IDLE_NS)
         return moved
 
     def stale(self) -> list[Rect]:
         """The rectangles that drawing it anew touches: the old place and the new; none when it stands as drawn."""
+        if self._place is None:
+            return [] if self._drawn is None else [self._drawn]
         if self._image_stale:
             self._fetch()
         now = self._rect()
@@ -79,11 +98,15 @@ class Pointer:
         target[:] = np.minimum(255, source + (target * through + 127) // 255)
 
     def _rect(self) -> Rect | None:
-        height, width = self._image.shape[:2]
-        if self._place is None or not width or not height:
+        """Where it is drawn; None where nothing of it lies in the picture.."""
+        if self._place is None:
             return None
+        if self._image_stale and not self._image.size:
+            self._fetch()
+        height, width = self._image.shape[:2]
         left, top = self._place[0] - self._hot[0], self._place[1] - self._hot[1]
-        return Rect(left, top, left + width, top + height)
+        rect = Rect(left, top, left + width, top + height)
+        return rect if rect.clip(self._within) is not None else None
 
     def _fetch(self) -> None:
         answer = self._extension.GetCursorImage().reply()

@@ -1,0 +1,82 @@
+"""What processes cost, from procfs: the CPU time of a family, the memory that is a process's own.
+
+Works on Linux, where the measures run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pepys.errors import DeviceMissing
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One process: its parent, and the ticks of CPU it and those it waited for have spent."""
+
+    parent: int
+    ticks: int
+
+
+def read_stat(line: str) -> Account:
+    """The account in a line of `/proc/PID/stat`."""
+    # The program's name stands in brackets and may hold anything; the numbers follow the last of them.
+    fields = line.rpartition(")")[2].split()
+    return Account(int(fields[1]), sum(int(value) for value in fields[11:15]))
+
+
+def accounts() -> dict[int, Account]:
+    """Every living process's account."""
+    found: dict[int, Account] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                found[int(entry.name)] = read_stat((entry / "stat").read_text(encoding="utf-8", errors="replace"))
+            except (OSError, ValueError, IndexError):
+                continue  # it has just ended
+    return found
+
+
+def family(pid: int, every: Mapping[int, Account]) -> set[int]:
+    """A process and all below it."""
+    members = {pid}
+    while more := {child for child, account in every.items() if account.parent in members} - members:
+        members |= more
+    return members
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds spent so far by a process, its living descendants, and those of them that were waited for."""
+    every = accounts()
+    ticks = sum(every[member].ticks for member in family(pid, every) if member in every)
+    return ticks / _ticks_a_second()
+
+
+def pss_bytes(pid: int) -> int:
+    """The memory of one process, pages that it shares counted by their share.
+
+    Raises:
+        DeviceMissing: the process is gone, or the system does not tell.
+    """
+    try:
+        text = (_PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
+    except OSError as error:
+        raise DeviceMissing(f"the memory of process {pid} cannot be read: {error.strerror}", "try again") from error
+    return read_pss(text)
+
+
+def read_pss(text: str) -> int:
+    """The bytes that `smaps_rollup` calls Pss."""
+    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
+
+
+def _ticks_a_second() -> int:
+    if sys.platform == "win32":
+        return 100
+    return os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,131 @@
+"""`pepys bench`: the project's own measurements on this machine.
+
+The exit code is 0 whatever is measured, as with `doctor`: scripts look at `ok` in `--json`. Nothing of the user's home
+is read or written; displays and sound servers are virtual and end with the command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pepys.cli.options import DebugOption, HomeOption, JsonOption
+from pepys.errors import Interrupted, Usage
+
+if TYPE_CHECKING:
+    from pepys.bench.figures import Figure
+    from pepys.cli.output import Output
+
+_SIGNS = {True: "[green]held[/green]", False: "[red]missed[/red]", None: "reported"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bench")(bench)
+
+
+def bench(
+    what: Annotated[
+        Literal["capture", "commands"], typer.Argument(metavar="WHAT", help="What to measure: capture, or commands.")
+    ],
+    *,
+    video: Annotated[
+        bool, typer.Option("--video", help="Of capture: the video (all there is to measure yet).")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=1, max=3600, help="Of capture: how long each recording is (60).")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100, help="How often each is repeated (3; commands 9).")
+    ] = None,
+    load: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--load",
+            metavar="NAME",
+            help="Of capture: CPU with this load: idle, typing, scroll, motion, steps (repeatable).",
+        ),
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            metavar="NAME",
+            help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks (repeatable; all).",
+        ),
+    ] = None,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure what pepys costs on this machine, against ffmpeg and against its own bars.
+
+    Uses virtual displays, sound servers and homes of its own; `--home` changes nothing. Needs ffmpeg, xterm, Xvfb and
+    openbox, and PulseAudio where there is sound. Exits with 0 whatever is measured.
+    """
+    from pepys.bench.figures import machine
+    from pepys.cli.output import Output
+
+    out = Output(as_json)
+    try:
+        asked, figures = _measure(out, what, video, seconds, runs, load or [], measure or [])
+    except KeyboardInterrupt as error:
+        raise Interrupted("the benchmark was interrupted; what it started has ended") from error
+    held = all(figure.held is not False for figure in figures)
+    told = [figure.to_json() for figure in figures]
+    out.document({"what": what, "ok": held, "machine": machine(), **asked, "figures": told})
+    if not as_json:
+        _show(out, figures)
+
+
+def _measure(
+    out: Output,
+    what: str,
+    video: bool,
+    seconds: float | None,
+    runs: int | None,
+    loads: list[str],
+    measures: list[str],
+) -> tuple[dict[str, Any], list[Figure]]:
+    """What was measured with, and the figures."""
+    asked: dict[str, Any]
+    if what == "commands":
+        if video or seconds is not None or loads or measures:
+            raise Usage("bench commands takes only --runs", "leave the other options out")
+        from pepys.bench import commands
+
+        asked = {"runs": runs or commands.RUNS}
+        return asked, commands.run(asked["runs"], out.warn)
+    from pepys.bench import capture
+
+    asked = {"seconds": seconds or capture.SECONDS, "runs": runs or capture.RUNS}
+    return asked, _capture(out, measures, loads, **asked)
+
+
+def _capture(out: Output, measures: list[str], loads: list[str], seconds: float, runs: int) -> list[Figure]:
+    """Measure, telling each figure as soon as there is one: it takes long."""
+    from pepys.bench import capture
+
+    choice = capture.choose(measures, loads)
+    capture.need_programs(choice)
+    minutes = capture.lasts_s(choice, seconds, runs) / 60
+    out.warn(f"This takes about {minutes:.0f} min; keep the machine quiet." if minutes >= 1 else "This takes a minute.")
+    figures = []
+    for figure in capture.run(choice, seconds, runs, out.warn):
+        figures.append(figure)
+        out.warn(f"  {figure.what}: {figure.figure_text} (bar {figure.bar_text})")
+    return figures
+
+
+def _show(out: Output, figures: list[Figure]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("what", "measured", "bar", ""):
+        table.add_column(name, overflow="fold")
+    for figure in figures:
+        row = (figure.what, figure.figure_text, figure.bar_text)
+        table.add_row(*(escape(cell) for cell in row), _SIGNS[figure.held])
+    out.console().print(table)

@@ -1,0 +1,1 @@
+"""X11 displays as sources of pictures."""

@@ -1,0 +1,83 @@
+"""Which windows must not be recorded: the patterns of a user and those built in.
+
+Pure. A window is judged by its title, its application's names and its process' name; what follows from that (its
+dialogs, menus and tooltips, and blackening its pixels) is left to those who know windows.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pepys.limits import PATTERN_CHARS
+from pepys.record.exclusions_builtin import PRIVATE_BROWSERS, SECRET_KEEPERS, marked
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is excluded, in words that tell nothing of a user's windows.
+
+    Attributes:
+        patterns: how many patterns of the user are in force.
+        private_browsing: the browsers whose private windows are left out.
+        secret_keepers: the password managers and prompts that are left out.
+        limits: what the built-in patterns cannot know, each in one sentence.
+    """
+
+    patterns: int
+    private_browsing: tuple[str, ...] = ()
+    secret_keepers: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusions:
+    """Patterns in force.
+
+    Attributes:
+        patterns: case-insensitive shell globs of the user, each for a whole name.
+        builtin: whether private browsing and password managers are left out too.
+    """
+
+    patterns: tuple[str, ...] = field(default=(), repr=False)
+    builtin: bool = True
+    _compiled: re.Pattern[str] | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Compile once: a window is judged at each change of its title."""
+        parts = [fnmatch.translate(pattern[:PATTERN_CHARS].casefold()) for pattern in self.patterns]
+        object.__setattr__(self, "_compiled", re.compile("|".join(parts)) if parts else None)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything can be excluded at all."""
+        return self.builtin or bool(self.patterns)
+
+    def matches(
+        self, title: str, applications: Iterable[str] = (), process: str = "", switches: Iterable[str] = ()
+    ) -> bool:
+        """Whether a window must not be recorded.
+
+        Args:
+            title: its title.
+            applications: its instance and class names.
+            process: its process' name.
+            switches: what that process was started with; only built-in patterns look at it.
+        """
+        applications = tuple(applications)
+        # A window that says nothing is matched by what matches nothing, such as `*`.
+        names = [name.casefold() for name in (title, *applications, process) if name] or [""]
+        if self._compiled is not None and any(self._compiled.match(name) for name in names):
+            return True
+        return self.builtin and marked(title, applications, process, switches)
+
+    def describe(self) -> Described:
+        """What is in force, for people who ask."""
+        if not self.builtin:
+            return Described(len(self.patterns))
+        known = (
+            "Chrome and Chromium do not mark private windows on X11: they are known only when started with --incognito"
+        )
+        return Described(len(self.patterns), PRIVATE_BROWSERS, tuple(SECRET_KEEPERS), (known,))

@@ -1,0 +1,180 @@
+"""The picture sources of a session: opened beside everything else, and again when they were lost.
+
+Owns a source's life: its opening, its descriptor in the loop, and when to try again (`limits.REOPEN_MIN_NS`, doubled
+up to `limits.REOPEN_MAX_NS`). Invariants: nobody waits for a source; one that was closed is never heard again; a film
+that has come to its end is not played again. What a source shows is left to `compositor`, what its coming and going
+means to `screen` and `capture`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from pepys import limits
+from pepys.clock import Clock
+from pepys.errors import DeviceMissing, PepysError
+from pepys.record.loop import Loop
+from pepys.record.ports import Opening, SourceEnded, VideoSource
+from pepys.record.probe import display_gone
+from pepys.record.sources import SCREENS, SourceName, Wish
+
+Opener = Callable[[SourceName, Wish, Clock], Opening]
+
+_FILMS = frozenset({"file", "pattern"})
+
+_serials = itertools.count(1)
+
+
+class Feed:
+    """One source that is asked for, whether it is there or not.
+
+    Attributes:
+        name: which one.
+        source: the open source, or None.
+        ended: how it ended last, until it is there again.
+        error: why the last try to open it failed; None while it is being opened and once it is open.
+        on_settled: told of each opening's outcome, as long as nobody has joined.
+    """
+
+    def __init__(self, name: SourceName, wish: Wish, opener: Opener, loop: Loop) -> None:
+        """Take what to open; nothing is opened yet."""
+        self.name = name
+        self.source: VideoSource | None = None
+        self.ended: SourceEnded | None = None
+        self.error: PepysError | None = None
+        self.on_settled: Callable[[], None] = _nothing
+        self._on_open: Callable[[], None] | None = None
+        self._on_failed: Callable[[], None] = _nothing
+        self._on_news: Callable[[], None] = _nothing
+        self._wish, self._opener, self._loop = wish, opener, loop
+        self._opening: Opening | None = None
+        self._fd: int | None = None
+        self._timer = f"feed {next(_serials)}"
+        self._wait_ns = limits.REOPEN_MIN_NS
+        self._retries = self._finished = False
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is being opened right now."""
+        return self._opening is not None
+
+    @property
+    def shows_screen(self) -> bool:
+        """Whether it shows a screen, or a part of one."""
+        return self.name.kind in SCREENS
+
+    @property
+    def returns(self) -> bool:
+        """Whether it is away and may well come back: a window that was closed, or a device or server that hangs."""
+        lost = self.ended is not None and self.ended.reason == "device_lost"
+        if self.source is not None or not self._retries:
+            return False
+        return lost or (self.name.kind == "window" and not display_gone(self._wish.display or ""))
+
+    @property
+    def why_not(self) -> PepysError:
+        """Why it is not there."""
+        if self.error is not None:
+            return self.error
+        message = self.ended.message if self.ended is not None else f"{self.name} does not answer"
+        return DeviceMissing(message, "look whether its server or driver hangs, then try again")
+
+    def open(self) -> None:
+        """Begin to open it now, unless it is there or under way, or a film that is over."""
+        if self.source is not None or self._opening is not None or self._finished:
+            return
+        self._loop.clear_timer(self._timer)
+        self.error = None
+        self._opening = self._opener(self.name, self._wish, self._loop.clock)
+        self._watch(self._opening.fileno(), self._on_opening)
+
+    def join(self, on_open: Callable[[], None], on_failed: Callable[[], None], on_news: Callable[[], None]) -> None:
+        """Listen to it from now on, and open it again whenever it is lost.
+
+        Args:
+            on_open: told when it is there again.
+            on_failed: told of each try that failed.
+            on_news: called when the source has news.
+        """
+        self._on_open, self._on_failed, self._on_news = on_open, on_failed, on_news
+        self._retries = True
+        self._listen()
+
+    def end(self, ended: SourceEnded) -> None:
+        """Its source has ended."""
+        self.ended = ended
+        self._drop_source()
+        self._finished = self.name.kind in _FILMS and ended.reason == "source_closed"
+        self._wait_ns = limits.REOPEN_MIN_NS
+        self._retry_later()
+
+    def close(self) -> None:
+        """Let go of it for good."""
+        self._retries = False
+        self._loop.clear_timer(self._timer)
+        self._drop_opening()
+        self._drop_source()
+
+    def _on_opening(self) -> None:
+        opening = self._opening
+        if opening is None:
+            return
+        try:
+            source = opening.poll()
+        except PepysError as error:
+            self._drop_opening()
+            self.error = error
+            self._retry_later()
+            (self.on_settled if self._on_open is None else self._on_failed)()
+            return
+        if source is None:
+            return
+        self._drop_opening()
+        self.source, self.ended, self._wait_ns = source, None, limits.REOPEN_MIN_NS
+        if self._on_open is None:
+            self.on_settled()
+        else:
+            self._listen()
+            self._on_open()
+
+    def _listen(self) -> None:
+        # Not before somebody takes what it tells: a readable descriptor wakes the loop again and again.
+        if self.source is not None and self._fd is None:
+            self._watch(self.source.fileno(), lambda: self._on_news())
+
+    def _retry_later(self) -> None:
+        if self._retries and not self._finished:
+            self._loop.set_timer(self._timer, self._loop.clock.now_ns() + self._wait_ns, self.open)
+            self._wait_ns = min(self._wait_ns * 2, limits.REOPEN_MAX_NS)
+
+    def _watch(self, fd: int, call: Callable[[], None]) -> None:
+        # Kept: a connection that is gone need not tell its descriptor any more.
+        self._fd = fd
+        self._loop.add_reader(fd, call)
+
+    def _unwatch(self) -> None:
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            self._fd = None
+
+    def _drop_opening(self) -> None:
+        if self._opening is not None:
+            self._unwatch()
+            self._opening.cancel()
+            self._opening = None
+
+    def _drop_source(self) -> None:
+        if self.source is not None:
+            self._unwatch()
+            self.source.close()
+            self.source = None
+
+
+def shown_in_shots(feeds: Sequence[Feed]) -> Feed:
+    """Whose pictures the shots are: the first screen's, else the first source's."""
+    return next((feed for feed in feeds if feed.shows_screen), feeds[0])
+
+
+def _nothing() -> None:
+    pass

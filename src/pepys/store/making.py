@@ -1,0 +1,51 @@
+"""`python -m pepys.store.making FD`: a process that makes the databases a store lacks, and ends.
+
+A database is made once in the life of a home, by SQLAlchemy, which takes 13 MB for as long as its process runs: one
+that runs for hours has this one do it. What is not made here is made by whoever needs it first.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+from pepys import limits
+from pepys.errors import PepysError, StorageProblem
+from pepys.store.database import make_database
+from pepys.store.handover import receive, start_child
+from pepys.store.store import Store
+
+_NAMES: Final = ("catalog", "work")
+
+
+def make_missing(store: Store) -> bool:
+    """Have a process make what is missing, and wait for it; whether all is there. Blocks."""
+    names = [name for name in _NAMES if not store.database_path(name).exists()]
+    if not names:
+        return True
+    try:
+        child = start_child("pepys.store.making", store, {"names": names})
+    except StorageProblem:
+        return False
+    try:
+        return child.wait(limits.CHILD_S) == 0
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        return False
+
+
+def main(arguments: list[str]) -> int:
+    """Make what was asked for; the exit status."""
+    try:
+        store, order = receive(arguments)
+        for name in order["names"]:
+            make_database(store, name)
+    except PepysError as error:
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
