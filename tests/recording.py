@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pepys.clock import SystemClock
+from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_RATE
 from pepys.model.ids import new_session_id
 from pepys.model.session import Segment, Session, Track
 from pepys.record import wire
@@ -110,3 +111,14 @@ def samples(data: bytes) -> NDArray[np.float32]:
     with av.open(io.BytesIO(data), "r") as film:
         blocks = [frame.to_ndarray() for frame in film.decode(audio=0)]
     return np.concatenate([np.atleast_2d(block).mean(axis=0) for block in blocks]).astype(np.float32)
+
+
+def check_whole(run: Recording, track: Track, duration_ns: int) -> None:
+    """The sound of a device lasts as long as the session: by what is declared, and by what decodes.
+
+    What decodes may be longer, because the last packet is filled up with silence: Opus packets last 60 ms.
+    """
+    declared_ns = sum(segment.duration_ns for segment in track.segments)
+    assert abs(declared_ns - duration_ns) < NS_PER_MS, "declared"
+    decoded_ns = len(samples(run.media(track))) * NS_PER_S // SOUND_RATE
+    assert -NS_PER_MS < decoded_ns - duration_ns <= 60 * NS_PER_MS, "decoded"

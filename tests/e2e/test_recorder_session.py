@@ -115,6 +115,7 @@ def test_screen_and_sound_are_recorded_and_play(
     assert 2 <= len(distinct) <= 3 and len(view.shots) >= 4, "two pictures, seen again and again"
     shot = decode_picture(run.store.blobs.read(distinct[0].blob))
     assert shot.shape == (1080, 1920, 4)
+    assert next(track.codec for track in view.tracks if track.kind == "shots") == "webp"
 
 
 def test_fragments_begin_on_the_grid(home: Path, xserver: XServer) -> None:

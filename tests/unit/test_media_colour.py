@@ -1,4 +1,4 @@
-"""Colour conversion: both ways agree, and a rectangle never touches its neighbours. PNG is without loss."""
+"""Colour conversion: both ways agree, and a rectangle never touches its neighbours."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pepys.errors import Damaged
 from pepys.media.colour import Converter, LibyuvConverter, Picture, converter_name, even_size
-from pepys.media.image import decode_picture, encode_png
 from pepys.media.libyuv import argb_to_nv12
 from pepys.media.swscale import Scaler, SwscaleConverter
 
@@ -116,17 +114,3 @@ def test_the_converter_is_named_without_loading_pyav() -> None:
     script = "import sys; from pepys.media.libyuv import converter_name; print(converter_name(), 'av' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert told.stdout.split() == [converter_name(), "False"]
-
-
-def test_png_gives_the_same_pixels_back() -> None:
-    pixels = noise(101, 57)
-    png = encode_png(pixels)
-    assert png.startswith(b"\x89PNG")
-    np.testing.assert_array_equal(decode_picture(png)[:, :, :3], pixels[:, :, :3])
-    assert decode_picture(png)[:, :, 3].min() == 255
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", encode_png(np.zeros((4, 4, 4), np.uint8))[:40]])
-def test_what_is_no_png_is_said_to_be_damaged(data: bytes) -> None:
-    with pytest.raises(Damaged):
-        decode_picture(data)
