@@ -102,6 +102,8 @@ def test_layouts_are_switched_while_recording_without_loss_of_time(
         painter.close()
         view = run.stop()
     assert [gap.reason for gap in view.gaps] == ["pause"] and len(view.spans) == 7
+    # What a resumed session begins with is what was shown last, not what it was started with.
+    assert view.config == {"sources": [_TWO, _ONE], "layout": "grid", "webcam": False}
     assert all(one.end_ns == two.start_ns for one, two in pairwise(view.spans[:6])), "no time is lost"
     mic = view.track("audio.mic")
     assert mic is not None and abs(len(samples(run.media(mic, mic.segments[:1]))) / 48_000) > 0.3

@@ -79,6 +79,15 @@ class TrackStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CompositionSet(Event):
+    """From `at_ns` on other sources are shown, or in another layout; a session that is resumed begins with these."""
+
+    at_ns: int
+    sources: tuple[str, ...]
+    layout: str
+
+
+@dataclass(frozen=True, slots=True)
 class InitWritten(Event):
     """The header that the segments of `track` in `span` need, and the MIME type they play as."""
 
@@ -203,8 +212,8 @@ class SessionEnded(Event):
 _TYPES: Final[dict[str, type[Event]]] = {
     kind.__name__: kind
     for kind in (
-        SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, InitWritten, SegmentOpened, FragmentWritten,
-        SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SessionEnded,
+        SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
+        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SessionEnded,
     )
 }  # fmt: skip
 _FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
@@ -239,7 +248,7 @@ def decode(data: bytes) -> Event:
         if kind is None:
             return UnknownEvent(str(name))
         known = {key: item for key, item in value.items() if key in _FIELDS[name]}
-        for key in ("tags", "fragments"):
+        for key in ("tags", "fragments", "sources"):
             if key in known:
                 known[key] = tuple(tuple(item) if isinstance(item, list) else item for item in known[key])
         return kind(**known)

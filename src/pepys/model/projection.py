@@ -63,6 +63,13 @@ def _track_started(fold: _Fold, event: ev.TrackStarted) -> None:
     )  # fmt: skip
 
 
+def _composition_set(fold: _Fold, event: ev.CompositionSet) -> None:
+    if fold.started is not None:
+        shown = {"sources": list(event.sources), "layout": event.layout, "webcam": False}
+        fold.started = replace(fold.started, config={**fold.started.config, **shown})
+    fold.see(event.at_ns)
+
+
 def _init_written(fold: _Fold, event: ev.InitWritten) -> None:
     fold.inits.setdefault(event.track, {})[event.span] = Init(event.span, event.blob, event.mime)
 
@@ -142,6 +149,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
     ev.SpanStarted: _span_started,
     ev.SpanEnded: _span_ended,
     ev.TrackStarted: _track_started,
+    ev.CompositionSet: _composition_set,
     ev.InitWritten: _init_written,
     ev.SegmentOpened: _segment_opened,
     ev.FragmentWritten: _fragment_written,

@@ -197,7 +197,8 @@ class Recorder:
             self.capture.switch(at_ns)
             self.capture.prepare()
             self._begin_span(at_ns + self._origin_ns)
-        self._work().events(then=lambda error: self._settle(self.state, done, error))
+        shown = ev.CompositionSet(self.axis(self._clock.now_ns()), tuple(self.capture.sources), self.capture.layout)
+        self._work().events(shown, then=lambda error: self._settle(self.state, done, error))
 
     def stop(self, done: Done) -> None:
         """End the session in order; `done` when it is completed. While a change is under way it waits for that."""
