@@ -42,7 +42,7 @@ class Record(_Section):
     encoder: Literal["auto", "x264", "h264_vaapi", "h264_nvenc", "h264_qsv"] = "auto"
     exclude: tuple[Pattern, ...] = Field(default=(), max_length=PATTERNS_MAX)
     audio: Literal["mic", "system", "both", "off"] = "both"
-    shots: Seconds | Literal["off"] = Field(default=10.0)
+    shots: Seconds | Literal["off"] = Field(default=12.0)
 
 
 class Serve(_Section):

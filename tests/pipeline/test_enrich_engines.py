@@ -74,7 +74,7 @@ def test_an_unknown_session_or_stage_is_refused_before_anything_runs(store: Stor
     with pytest.raises(Usage, match="no stage ocr"):
         enrich(store, [session], ["ocr"])
     with pytest.raises(NotFound):
-        enrich(store, [session, session[:-1] + "0"])
+        enrich(store, [session, session[:-1] + ("1" if session.endswith("0") else "0")])
     assert WorkQueue(store).list() == []
 
 

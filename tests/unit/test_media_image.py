@@ -54,7 +54,7 @@ def test_without_libwebp_shots_are_png(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_page_of_text_takes_a_third_of_a_png_and_is_read_alike() -> None:
     text = " ".join(f"the quick brown fox number {number} jumps over the lazy dog" for number in range(120))
-    pixels = screen(text, (1280, 720))
+    pixels = screen(text, (1280, 720)) & 0xF0  # few enough colours for a palette, as a terminal has
     shot, png = encode_shot(pixels.copy()), encode_png(pixels)
     assert len(shot) < len(png) / 3
     reader = Tesseract()

@@ -22,6 +22,8 @@ from pepys.store.reader import load, load_artifact
 
 TAG = "demo"
 NAME = "Demo"
+_SHOTS_S = 5.0
+"""What is typed scrolls away soon: more often than a recording of hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def run(
     with scene() as told:
         for line in told:
             say(line)
-        outcome = record(home, StartRequest(name=NAME, tags=(TAG,)), seconds=seconds, on_push=on_push)
+        outcome = record(home, StartRequest(name=NAME, tags=(TAG,), shots=_SHOTS_S), seconds=seconds, on_push=on_push)
     library = open_library(home)
     if outcome.interrupted:
         return Told(show_session(library, outcome.session), outcome)

@@ -37,12 +37,12 @@ _UNSEEN_BYTES = 60
 """More than a picture of 64x64 without changes takes, less than one changed macroblock of noise."""
 # I frames are coded 3 steps finer by default: ipratio=1 saves a sixth of each key frame. Screens move by whole pixels:
 # subme=0 loses nothing and spares each frame its half-pixel planes (3.5 -> 2.2 ms where nothing changed). umh follows
-# scroll steps that ultrafast's own search codes anew (6 instead of 72 kB), 48 pixels far: farther costs every frame of
-# motion a millisecond for single jumps of a hundred pixels (docs/decisions/0002).
+# scroll steps that ultrafast's own search codes anew (6 instead of 72 kB); parts of a macroblock that move apart (p8x8)
+# spare a third of what scrolled text takes, and a range of no more than 24 pixels pays for them (docs/decisions/0002).
 # Rounding instead of cutting small coefficients off (deadzones 8 and 6 for 21 and 11) and chroma two steps coarser give
 # text 1 to 2 dB of luma for fewer bytes: docs/decisions/0003.
 _X264 = (
-    "ipratio=1:me=umh:merange=48:subme=0:keyint=infinite:scenecut=0"
+    "ipratio=1:me=umh:merange=24:subme=0:partitions=p8x8:keyint=infinite:scenecut=0"
     ":deadzone-inter=8:deadzone-intra=6:chroma-qp-offset=2"
 )
 

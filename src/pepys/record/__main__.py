@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from pepys import heap, limits
+from pepys import heap
 from pepys.clock import SystemClock
 from pepys.errors import PepysError, Usage
 from pepys.record.commands import Commands
@@ -60,9 +60,15 @@ def run(channel: Channel, order: Order) -> int:
     loop = Loop(clock)
     store = Store(Path(order.spec.home), StoreKeys.from_bytes(order.keys), clock)
     commands: list[Commands] = []
+
+    def report(message: Message) -> None:
+        channel.report(message)
+        # What loading the sources' libraries left free, and opening them: the one time that there is much.
+        loop.set_timer("heap", clock.now_ns(), heap.give_back)
+
     server = Server(order.spec.socket, loop.selector, lambda peer, request: commands[0].serve(peer, request))
     try:
-        recorder = Recorder(order.spec, store, loop, lambda message: commands[0].push(message), channel.report)
+        recorder = Recorder(order.spec, store, loop, lambda message: commands[0].push(message), report)
         commands.append(Commands(recorder, server, loop))
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: loop.post_from_signal(recorder.terminate))
@@ -71,8 +77,6 @@ def run(channel: Channel, order: Order) -> int:
         except PepysError as error:
             recorder.fail_start(error)
             return recorder.exit_code
-        # What opening left free: the sources' libraries are loaded by then.
-        loop.set_timer("heap", clock.now_ns() + limits.HEAP_SETTLE_NS, heap.give_back)
         loop.run()
         return recorder.exit_code
     finally:

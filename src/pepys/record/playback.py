@@ -40,7 +40,11 @@ class SpanPlace:
 
 
 class SegmentRule:
-    """When a segment of pictures ends: by frames, time and bytes since its key frame."""
+    """When a segment of pictures ends: by frames, time and bytes since its key frame.
+
+    Each frame costs whoever seeks half a millisecond, whatever it holds; each key frame costs its bytes. So a key frame
+    that was dear serves for more of them (docs/decisions/0005).
+    """
 
     def __init__(self) -> None:
         self._frames = self._key_bytes = self._bytes = self._key_ns = 0
@@ -59,7 +63,9 @@ class SegmentRule:
         age_ns = at_ns - self._key_ns
         if segment_bytes >= limits.SEGMENT_BYTES:
             return True
-        if self._frames >= limits.SEGMENT_MAX_FRAMES or age_ns >= limits.SEGMENT_MAX_NS:
+        dear = self._key_bytes >= limits.SEGMENT_DEAR_BYTES
+        most = limits.SEGMENT_DEAR_FRAMES if dear else limits.SEGMENT_MAX_FRAMES
+        if self._frames >= most or age_ns >= limits.SEGMENT_MAX_NS:
             return True
         young = self._frames < limits.SEGMENT_MIN_FRAMES and age_ns < limits.SEGMENT_MIN_NS
         return not young and self._bytes >= self._key_bytes
