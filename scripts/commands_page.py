@@ -60,26 +60,46 @@ An error is one line on stderr that says what failed, why and what to do; with `
   `--webcam` adds the first camera, behind those that are named. `pepys doctor` lists what exists. A kind of source:
   `display::1`, `monitor:HDMI-1`, `region:800x600+10+20`, `window:0x1400003`, `mss:1` (a monitor by its number, through
   a portable library), `webcam:/dev/video0`, `file:talk.mp4`, `pattern:testsrc2=size=1280x720:rate=30`.
+- **Films** (`file:`) are played once, at their own speed, and their end is a gap of their track. A film is one local
+  file that holds its pictures itself: mp4, mov, mkv, webm, avi, mpeg (also transport streams), ogg, flv, asf and wmv,
+  gif and apng, mjpeg, ivf, mxf, nut, dv or y4m. Playlists, lists of films, single pictures and anything else are
+  exit 4, and nothing that they name is opened. Pictures have 2 to 8192 pixels a side and at most 8192x4320 in all; a
+  film that goes on with a larger one ends there. What has more pixels than 3840x2160 is made smaller. Where the times
+  of a film jump, or a picture of it stands for more than 10 s, the next picture comes at once.
+- **Patterns** (`pattern:`) are one known generator with plain options: at most 8192x4320 pixels and 240 pictures a
+  second. More than that, or options that read files, are exit 2.
+- **Pauses.** A pause closes cameras, `mss` screens and sound devices, and none of them is tried again until it ends;
+  films and patterns stand still, and `resume` goes on where they stood.
 - **Windows** are named by id, by a glob on their title, or by a part of it; a title that several have is exit 2, one
   that none has exit 4, and both name those that exist. A window is recorded whole though others cover it, and
   follows moves and sizes. Closing it is a gap of its track and no failure; when it comes back it goes on.
 - **Layouts.** `passthrough` is one source as it is. `grid` has as many columns as two, `grid:1` to `grid:4` as many as
   it says. `side-by-side` aligns two to four. `pip` puts the second source into a corner of the first: `pip:top-left`,
   `top-right`, `bottom-left`, `bottom-right`, each with `:small`, `:medium` or `:large`. Without `--layout` a webcam
-  beside one other source is `pip`, everything else `grid`. `pepys set` changes sources and layout while it records.
+  beside one other source is `pip`, everything else `grid`. `pepys set` changes sources and layout while it records,
+  and nothing else: quality, rate, sound and exclusions are those of the start.
+- **Pictures a second.** `--fps N` bounds how often changes are shown. One picture each 0.8 s comes besides, changed or
+  not: it begins the next piece of the film.
+- **What is missing** of what a display could give (DAMAGE, MIT-SHM, XFIXES, a part of a region that lies beyond the
+  screen) is said once when it begins, and by `status`.
+- **Shots** show the first source that is a screen, else the first; the text that can be searched is read from them, so
+  that of other sources is not found.
 - **Several sources** are one video; each also has a track of its own, `video.1`, `video.2` and so on, with its health
   and its gaps. One that ends leaves its place black, and is tried again every 1 to 30 s. One that changes and gives
   no picture for more than a second is `degraded`, and called stale.
-- **Excluding.** `--exclude` takes a glob, in any case, against a window's title, application and process; with
-  `[record] exclude` in the config file it is added to those. Private browsing and password managers are excluded
+- **Excluding.** `--exclude` takes a glob, in any case and spelling, against a window's title, application and process;
+  with `[record] exclude` in the config file it is added to those. Private browsing and password managers are excluded
   without a word. The pixels of such a window, its menus, tooltips and dialogs are black before anything is composed or
-  encoded; of its title and application nothing is written, and activity says `excluded`. What its program paints
-  elsewhere cannot be known: a taskbar, a window switcher or another program's list may name it, a notification may
-  quote it. `--no-exclude` turns all of it off. A source that shows a screen and cannot keep windows out (`mss`) is
-  refused while anything is excluded, exit 4. Patterns are kept with the session, encrypted, for `resume ID`; neither
-  `show` nor an export has them.
-- **Sizes.** Video is never larger than its source. When a window or a screen changes its size, the new one counts once
-  it has rested for half a second; until then the picture is fitted into the old one.
+  encoded; of its title and application nothing is written, and activity says `excluded`. What is painted of it
+  elsewhere cannot be known: a compositing manager's overview, window switcher, thumbnails and animations show its
+  picture in another place, a taskbar or another program's list may name it, a notification may quote it. A program
+  inside another one's window is found six windows deep. The pointer is not drawn while it is on what is black. A title
+  that cannot be read whole counts as excluded. `--no-exclude` turns all of it off. A source that shows a screen and
+  cannot keep windows out (`mss`) is refused while anything is excluded, exit 4. Patterns are kept with the session,
+  encrypted, for `resume ID`; neither `show` nor an export has them.
+- **Sizes.** Video is never larger than its source. Its sides are even: an odd last row or column is cut off. When a
+  window or a screen changes its size, the new one counts once it has rested for half a second; until then the picture
+  is fitted into the old one.
 - **A display that hangs** is let go after a second without an answer: a gap, told as `device_lost`. It is tried again
   until it answers; the other tracks go on.
 - **Wayland.** An X server inside a Wayland session (XWayland) shows black where other programs are, so it is refused

@@ -7,7 +7,8 @@ second time, or pictures that the test itself pushes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -146,12 +147,23 @@ def pushed() -> Iterator[Stage]:
         yield stage
 
 
-def make_film(path: Path, *, width: int = 320, height: int = 200, pictures: int = FILM_PICTURES) -> list[Pixels]:
-    """Write a film without loss of a square that wanders; its pictures in blue, green, red."""
+def make_film(
+    path: Path,
+    *,
+    width: int = 320,
+    height: int = 200,
+    pictures: int = FILM_PICTURES,
+    times_ms: Sequence[int] | None = None,
+    codec: str = "ffv1",
+    form: str = "bgr0",
+) -> list[Pixels]:
+    """Write a film of a square that wanders, by default without loss; its pictures in blue, green, red."""
     made = []
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=FILM_FPS)
-        stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        stream = container.add_stream(codec, rate=FILM_FPS)
+        stream.width, stream.height, stream.pix_fmt = width, height, form
+        if times_ms is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(pictures):
             picture = np.full((height, width, 4), 30, np.uint8)
             picture[50:70, 10 * number : 10 * number + 20, :3] = [200, 100, number]
@@ -159,6 +171,10 @@ def make_film(path: Path, *, width: int = 320, height: int = 200, pictures: int 
             frame = av.VideoFrame(width, height, "bgr0")
             rows = np.frombuffer(frame.planes[0], np.uint8).reshape(height, -1)
             rows[:, : 4 * width] = picture.reshape(height, -1)
+            if form != "bgr0":
+                frame = frame.reformat(format=form)
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[number], Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return made

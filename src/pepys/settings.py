@@ -26,7 +26,8 @@ Pattern = Annotated[str, Field(min_length=1, max_length=PATTERN_CHARS, pattern=r
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Patterns name what must not be seen: no error of the library quotes what it was given either.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Record(_Section):
@@ -42,7 +43,7 @@ class Record(_Section):
     encoder: Literal["auto", "x264", "h264_vaapi", "h264_nvenc", "h264_qsv"] = "auto"
     exclude: tuple[Pattern, ...] = Field(default=(), max_length=PATTERNS_MAX)
     audio: Literal["mic", "system", "both", "off"] = "both"
-    shots: Seconds | Literal["off"] = Field(default=12.0)
+    shots: Seconds | Literal["off"] = Field(default=15.0)
 
 
 class Serve(_Section):
@@ -115,10 +116,12 @@ def _usage(place: str, problem: ErrorDetails) -> Usage:
         near = difflib.get_close_matches(name, _names(), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"these exist: {', '.join(_names())}"
         return Usage(f"{place}: there is no setting {name}", hint)
+    if name in Settings.model_fields:
+        return Usage(f"{place}: {name} is no section", f"write [{name}] on its own line, its settings below")
     told = problem["msg"][:1].lower() + problem["msg"][1:]
     default = _default(path)
     hint = f"leave out {name}, or correct it" if default in (None, ()) else f"the default is {default!r}"
-    # Patterns name what must not be seen: no message repeats them.
+    # No message repeats patterns, nor what may hold them.
     value = "" if name == "record.exclude" else f" = {problem['input']!r}"
     return Usage(f"{place}: {name}{value}: {told}", hint)
 

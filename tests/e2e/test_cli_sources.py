@@ -132,7 +132,9 @@ def test_windows_are_recorded_side_by_side_changed_and_shown(
     assert tracks["video"]["encoder"]
     assert (tracks["video"]["width"], tracks["video"]["height"]) == (320, 240)
     assert [gap["reason"] for gap in tracks["video.2"]["gaps"]] == ["source_closed"]
-    assert (tracks["video.1"]["segments"], tracks["video.1"]["source"]) == (0, "window:green")
+    # A track stands for one source from start to end: the third source is a third track.
+    assert (tracks["video.1"]["segments"], tracks["video.1"]["source"]) == (0, "window:*red*")
+    assert (tracks["video.3"]["segments"], tracks["video.3"]["source"]) == (0, "window:green")
     assert shown["gaps"] == []
     text = pepys("show", "last").stdout
     assert "320x240, pip:top-left:large of 2 sources" in text
@@ -169,3 +171,10 @@ def test_a_title_of_several_windows_is_exit_2_and_names_them(home: Path, desk: D
     assert "the red one" in error
     assert "the blue one" in error
     assert told("list") == []
+
+
+def test_a_film_that_has_ended_ends_the_recording_in_order(home: Path) -> None:
+    film = "pattern:testsrc2=size=320x240:rate=10:duration=0.5"
+    done = pepys("record", "film", "--source", film, "--audio", "off", "--shots", "off")
+    assert (done.returncode, "failed" in done.stderr) == (0, False)
+    assert pepys("show", "last").returncode == 0

@@ -78,6 +78,7 @@ def test_settings_that_cannot_be_read_list_nothing_of_a_display(home: Path, xser
     with Client(xserver.display, "secret plans"):
         pictures = Pictures(thumbnails=True)
         assert pictures.sources == []
+        assert {finding.name for finding in pictures.listed()} == {"films", "patterns"}, "of the rest nothing is known"
         found = by_name([*pictures.exclusions(), *pictures.display()])
         assert found["exclusions"].state is found["display"].state is State.MISSING
         assert all(finding.remedy and "plans" not in finding.found for finding in found.values())
@@ -93,12 +94,31 @@ def test_a_display_that_lacks_something_is_told_with_what_it_does_without(
     assert "320x240" in finding.found and "DAMAGE" in finding.found and "MIT-SHM" in finding.found
 
 
+def test_kinds_that_cannot_be_recorded_here_are_told_and_those_that_are_only_named_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for lacks in (("RANDR", "Composite"), ()):
+        options = [word for name in lacks for word in ("-extension", name)]
+        with odd_server("-screen", "0", "320x240x24", *options) as display:
+            monkeypatch.setenv("DISPLAY", display)
+            pictures = Pictures()
+            found = by_name(list(pictures.listed()))
+        for plural, needed in (("monitors", "RANDR"), ("windows", "Composite")):
+            assert (found[plural].state is State.LESS) == bool(found[plural].remedy) == (needed in lacks)
+            assert (needed in found[plural].found) == (needed in lacks)
+        assert "file:talk.mp4" in found["films"].found and "pattern:" in found["patterns"].found
+        cameras = any(source["kind"] == "webcam" for source in pictures.sources)
+        assert (found["cameras"].state is State.OK) == cameras
+        assert (found["cameras"].found == "no camera") == (not cameras)
+
+
 def test_a_child_that_breaks_is_a_finding(home: Path, xserver: XServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pepys.doctor.pictures.sys.executable", "/bin/false")
     pictures = Pictures(thumbnails=True)
     (finding,) = pictures.display()
     assert finding.state is State.MISSING and finding.remedy
-    assert pictures.sources == [] and list(pictures.listed()) == []
+    assert pictures.sources == []
+    assert {finding.name for finding in pictures.listed()} == {"films", "patterns"}
 
 
 def test_a_small_picture_is_the_mean_of_what_it_stands_for() -> None:

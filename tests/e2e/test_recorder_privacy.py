@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pepys.demo.servers import WindowManager, XServer
+from pepys.enrich.stage import Unit
+from pepys.enrich.stages.summary import SummaryStage
 from pepys.media.image import decode_picture
+from pepys.model.session import Session
+from pepys.review.overview import overview
+from pepys.review.rows import Extras
+from pepys.review.texts import Texts
 from pepys.store.reader import events
 from tests.desk import GREEN, Desk
 from tests.recording import Recording, recording
@@ -93,4 +100,27 @@ def test_nothing_of_an_excluded_window_is_written(
     for place in (written, status, *capfd.readouterr()):
         assert "xyzzy accounts" not in place and "Unlock" not in place and "Vault" not in place
     assert "a plain page" in written
-    assert {(focus.app, focus.title) for focus in view.focus if focus.app == "excluded"} == {("excluded", "")}
+    hidden = [focus for focus in view.focus if focus.app == "excluded" or focus.excluded]
+    assert {(focus.app, focus.title, focus.excluded) for focus in hidden} == {("excluded", "", True)}
+    _nobody_reads_of_it(view)
+
+
+class _Wordless:
+    """What the summary is made from where neither speech nor screen text was found."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def blob(self, blob: str) -> bytes:
+        raise AssertionError(f"a summary reads no blob {blob}")
+
+    def items(self, stage: str) -> list[dict[str, Any]]:
+        return []
+
+
+def _nobody_reads_of_it(view: Session) -> None:
+    """What is made of the activity tells that something was excluded, and takes it for no application."""
+    lane = overview(view, Texts(), Extras())["apps"]
+    assert {(part["app"], part["title"]) for part in lane if part["excluded"]} == {("excluded", "")}
+    (made,) = SummaryStage().run(Unit("u", ()), _Wordless(view))
+    assert "Browser" in json.dumps(made) and "excluded" not in json.dumps(made)

@@ -18,6 +18,7 @@ from pepys.errors import DeviceMissing, Usage
 from pepys.record.launch import launch
 from pepys.store.reader import session_ids
 from pepys.store.store import open_store
+from tests.monitors import delete_monitor, set_monitor
 from tests.painter import Painter
 from tests.recording import MIC, Recording, check_whole, order, pictures, recording, samples
 from tests.waiting import wait_until
@@ -150,6 +151,21 @@ def test_a_closed_window_is_a_gap_until_it_is_there_again(home: Path, xserver: X
     after = next(picture for at, picture in reversed(shown) if at <= track.gaps[0].end_ns / _SECOND + 0.8)
     assert float(before[80:160, 344:500].mean()) > 50 < float(after[80:160, 344:500].mean())
     assert float(during[80:160, 344:500].max()) < 20 and _is(during[:, :320], _DARK)
+
+
+def test_a_monitor_alone_is_awaited_when_it_is_unplugged(home: Path, xserver: XServer, painter: Painter) -> None:
+    set_monitor(painter, "RIGHT", 640, 0, 320, 240)
+    with recording(home, display=xserver.display, sources=("monitor:RIGHT",), cursor=False) as run:
+        _more(run)
+        delete_monitor(painter, "RIGHT")
+        run.until_push(3, push="gap", track="video", reason="source_closed", end_ms=None)
+        set_monitor(painter, "RIGHT", 640, 0, 320, 240)
+        wait_until(lambda: _track(run, "video")["state"] == "healthy", 5)
+        _more(run)
+        painter.close()
+        view = run.stop()
+    video = view.track("video")
+    assert video is not None and [gap.reason for gap in video.gaps] == ["source_closed"] and view.gaps == ()
 
 
 def test_a_window_alone_is_dragged_larger_and_then_closed(home: Path, xserver: XServer) -> None:

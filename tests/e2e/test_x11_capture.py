@@ -12,8 +12,8 @@ import pytest
 from pepys.clock import SystemClock
 from pepys.demo.servers import XServer
 from pepys.errors import DeviceMissing
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.display import open_x11
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.adapters.x11.source import X11Source
 from pepys.record.exclusions import Exclusions
 from pepys.record.ports import Changed, Resized, SourceEnded

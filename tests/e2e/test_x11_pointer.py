@@ -9,7 +9,9 @@ from pepys.clock import SystemClock
 from pepys.demo.servers import XServer
 from pepys.limits import NS_PER_S
 from pepys.record.ports import Changed
+from tests.desk import Desk
 from tests.painter import Painter
+from tests.waiting import wait_until
 from tests.x11_sources import Viewer, event, opened
 
 CROSSHAIR = 34
@@ -80,6 +82,57 @@ def test_what_is_painted_below_it_stays_below_it(xserver: XServer) -> None:
         assert red(viewer) > 10
         painter.move_pointer(1200, 900)
         viewer.follow(500, 400, 0x00FF00)
+        source.close()
+
+
+def test_a_window_that_must_not_be_seen_does_not_show_by_the_look_it_gives_the_pointer(xserver: XServer) -> None:
+    with Painter(xserver.display) as painter, Desk(xserver.display) as desk:
+        same = glyph(painter, CROSSHAIR)
+        use(painter, same)
+        painter.move_pointer(500, 400)
+        source = opened(xserver.display, pointer=True, exclude=("*secret*",))
+        viewer = Viewer(source)
+
+        def green() -> int:
+            return int((viewer.picture[..., :3] == (0, 255, 0)).all(axis=2).sum())
+
+        def back() -> bool:
+            viewer.hear()
+            viewer.update()
+            assert green() == 0
+            return red(viewer) > 10
+
+        viewer.hear()
+        viewer.update()
+        assert red(viewer) > 10
+        secret = desk.window((700, 300, 200, 200), title="a secret", override=True)
+        desk.core.ChangeWindowAttributes(secret, xcffib.xproto.CW.Cursor, [same])
+        desk.sync()
+        viewer.follow(800, 400, 0)
+        painter.move_pointer(800, 400)
+        wait_until(lambda: not back(), 5, "the pointer to leave")
+        assert not viewer.picture[300:500, 700:900, :3].any(), "of the same look, which nothing tells of"
+        font, cursor = desk.connection.generate_id(), desk.connection.generate_id()
+        desk.core.OpenFont(font, len("cursor"), "cursor")
+        desk.core.CreateGlyphCursor(cursor, font, font, CROSSHAIR, CROSSHAIR + 1, 0, 0xFFFF, 0, 0, 0xFFFF, 0)
+        desk.core.ChangeWindowAttributes(secret, xcffib.xproto.CW.Cursor, [cursor])
+        desk.sync()
+        for x in (701, 800, 898):  # at its edges its look would reach beyond it
+            painter.move_pointer(x, 400)
+            for _ in range(8):
+                viewer.hear()
+                viewer.update()
+                assert green() == 0
+            assert red(viewer) == 0, "it is nowhere, not where it was"
+        painter.move_pointer(500, 400)
+        wait_until(back, 5, "the pointer")
+        desk.place(secret, x=400)  # it comes below the pointer, which stands still
+        for _ in range(8):
+            viewer.hear()
+            viewer.update()
+            assert green() == 0
+        desk.destroy(secret)
+        wait_until(back, 5, "the pointer again")
         source.close()
 
 

@@ -12,31 +12,10 @@ from pepys.record.adapters.x11.display import list_x11
 from pepys.record.exclusions import Exclusions
 from pepys.record.ports import Changed, Resized, SourceEnded
 from pepys.record.sources import Wish
+from tests.monitors import delete_monitor, move_monitor, set_monitor
 from tests.painter import Painter
 from tests.x11_client import Client
 from tests.x11_sources import Viewer, event, odd_server, opened
-
-
-def set_monitor(painter: Painter, name: str, x: int, y: int, width: int, height: int) -> None:
-    """Make a monitor, as `xrandr --setmonitor` does."""
-    randr = painter.connection(xcffib.randr.key)
-    atom = painter.core.InternAtom(False, len(name), name).reply().atom
-    info = xcffib.randr.MonitorInfo.synthetic(atom, False, False, 0, x, y, width, height, 300, 200, [])
-    randr.SetMonitorChecked(painter.root, info).check()
-
-
-def move_monitor(painter: Painter, name: str, x: int, y: int, width: int, height: int) -> None:
-    """Take it away and make it anew where it is now; nobody sees the moment between."""
-    painter.core.GrabServer()
-    delete_monitor(painter, name)
-    set_monitor(painter, name, x, y, width, height)
-    painter.core.UngrabServer()
-    painter.sync()
-
-
-def delete_monitor(painter: Painter, name: str) -> None:
-    atom = painter.core.InternAtom(False, len(name), name).reply().atom
-    painter.connection(xcffib.randr.key).DeleteMonitorChecked(painter.root, atom).check()
 
 
 def test_a_region_is_that_part_of_the_screen_and_no_more(xserver: XServer) -> None:

@@ -69,6 +69,8 @@ def write_settings(text: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ("--exclude", "["),
+        ("--exclude", "plans [of"),
         ("--source", "nothing"),
         ("--source", "bogus:1"),
         ("--source", "window: "),
@@ -77,6 +79,8 @@ def write_settings(text: str) -> None:
         ("--window", "x" * (limits.SOURCE_CHARS + 1)),
         ("--region", "800x600"),
         ("--region", "0x600+0+0"),
+        ("--region", "600x15+0+0"),
+        ("--region", "800x600+١+0"),
         ("--region", "800x00+0+0"),
         ("--region", "800x600-1+0"),
         ("--window", "a", "--window", "a"),
@@ -130,10 +134,10 @@ def test_wrong_patterns_are_exit_2_and_are_not_repeated(
 def test_sources_keep_the_order_of_the_line(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     request = asked_by(
         monkeypatch, "--window", "b", "--monitor", "M", "--source", "file:talk.mp4", "--exclude", "x", "--window", "a",
-        "--region=1x2+3+4", "--webcam", "--source", "mss:1", "--exclude", "y", "--exclude", "x",
+        "--region=16x20+3+4", "--webcam", "--source", "mss:1", "--exclude", "y", "--exclude", "x",
     )  # fmt: skip
     talk = f"file:{Path.cwd() / 'talk.mp4'}"  # the recorder works in another folder
-    assert request.sources == ("window:b", "monitor:M", talk, "window:a", "region:1x2+3+4", "mss:1")
+    assert request.sources == ("window:b", "monitor:M", talk, "window:a", "region:16x20+3+4", "mss:1")
     assert (request.webcam, request.exclude, request.layout, request.fps) == (True, ("x", "y"), None, None)
     assert request_from_json(json.loads(json.dumps(request.to_json()))) == request
 
@@ -166,7 +170,7 @@ def test_a_quality_has_its_own_rate_unless_one_is_given(home: Path, quality: str
         ({"webcam": True, "layout": "pip:top-left"}, ("display::9", "webcam:/dev/video2"), "pip:top-left:small", True),
         ({"sources": ("window:a", "window:b"), "webcam": True}, ("window:a", "window:b", "webcam:/dev/video2"), "grid",
          False),
-        ({"sources": ("region:1x1+0+0", "window:b"), "layout": "side-by-side"}, ("region:1x1+0+0", "window:b"),
+        ({"sources": ("region:16x16+0+0", "window:b"), "layout": "side-by-side"}, ("region:16x16+0+0", "window:b"),
          "side-by-side", True),
     ],
 )  # fmt: skip
@@ -182,7 +186,7 @@ def test_what_no_display_gives_needs_none(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(probe, "find_display", lambda: (None, "DISPLAY is not set"))
     spec = spec_of(home, sources=("pattern:testsrc2", "file:/talk.mp4"))
     assert (spec.display, spec.activity, spec.absent) == (None, False, (("audio.system", "there is no default sink"),))
-    for name in ("window:a", "monitor:M", "region:1x1+0+0"):
+    for name in ("window:a", "monitor:M", "region:16x16+0+0"):
         with pytest.raises(DeviceMissing, match="DISPLAY is not set"):
             spec_of(home, sources=("pattern:testsrc2", name))
         spec = spec_of(home, sources=("pattern:testsrc2", name), allow_partial=True)

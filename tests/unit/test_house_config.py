@@ -36,10 +36,10 @@ def test_flags_beat_environment_beats_file_beats_defaults(home: Path, monkeypatc
         ("[record]\nfps = 0\n", "record.fps = 0", "leave out record.fps"),
         ("[record]\nfps = 1000\n", "record.fps = 1000", "leave out record.fps"),
         ('[record]\nencoder = "best"\n', "record.encoder = 'best'", "auto"),
-        ('[record]\nshots = "of"\n', "record.shots = 'of'", "12.0"),
+        ('[record]\nshots = "of"\n', "record.shots = 'of'", "15.0"),
         ("[serve]\nport = 99999\n", "serve.port = 99999", "7331"),
         ("not toml", "is no TOML", "correct"),
-        ("record = 3\n", "record = 3", ""),
+        ("record = 3\n", "record is no section", "[record]"),
     ],
 )
 def test_a_mistake_in_the_file_is_told_with_its_place_and_a_hint(home: Path, text: str, told: str, hint: str) -> None:
@@ -66,6 +66,21 @@ def test_a_wrong_pattern_is_told_without_any_pattern(home: Path, patterns: str) 
     with pytest.raises(Usage, match=r"record\.exclude: ") as caught:
         config.load_settings()
     assert "secret" not in caught.value.message + caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[record]]\nexclude = ["*secret*"]\n', 'record = "exclude=*secret*"\n', 'record = ["*secret*"]\n',
+        '[record.exclude]\n"*secret*" = 1\n', '[record]\nexclude = [["*secret*"]]\n',
+    ],
+)  # fmt: skip
+def test_a_section_that_is_none_is_told_without_what_it_holds(home: Path, text: str) -> None:
+    write_config(text)
+    with pytest.raises(Usage) as caught:
+        config.load_settings()
+    told = [caught.value.message, caught.value.remedy, str(caught.value.__cause__)]
+    assert "record" in told[0] and "secret" not in "".join(told)
 
 
 def test_patterns_come_from_the_environment_as_json(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

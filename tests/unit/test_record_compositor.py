@@ -360,3 +360,30 @@ def test_a_driver_that_fails_costs_a_frame_and_a_new_span() -> None:
     assert not track.renewal
     frame = track.grid_frame(start + 3 * NS_PER_S, key=True)
     assert frame is not None and frame.key
+
+
+def test_a_size_that_came_and_went_between_two_looks_leaves_no_old_picture() -> None:
+    """The size is the one it was, but what was there before is not."""
+    source, clock = Plain(60), FakeClock()
+    view = View(source)
+    track = VideoTrack(Compositor([view], parse_layout("passthrough"), 1080), clock, 30, 20)
+    track.open_span()
+    track.grid_frame(clock.now_ns() + 1, key=True)
+    clock.advance(NS_PER_S)
+    source.grey = 200
+    source.refresh()
+    source.events += [Resized(clock.now_ns(), Geometry(32, 32, 1)), Resized(clock.now_ns(), Geometry(64, 48, 2))]
+    track.poll(clock.now_ns() + NS_PER_S)
+    clock.advance(NS_PER_S)
+    track.poll(clock.now_ns() + NS_PER_S)
+    assert near(track._compositor.picture.luma.astype(np.int16), 200)
+    track.close_span()
+
+
+def test_what_is_let_go_of_holds_no_source() -> None:
+    source = Plain(60)
+    made, views = opened("passthrough", source)
+    made.close()
+    for view in views:
+        view.drop()
+    assert made._arranged == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from pepys.record.exclusions import Exclusions
@@ -31,6 +33,44 @@ def test_a_users_glob_is_for_a_whole_title_or_name(
     pattern: str, title: str, names: tuple[str, ...], process: str, excluded: bool
 ) -> None:
     assert Exclusions((pattern,), builtin=False).matches(title, names, process) is excluded
+
+
+@pytest.mark.parametrize(
+    ("pattern", "title"),
+    [
+        ("*Überweisung*", unicodedata.normalize("NFD", "Überweisung.pdf - Files")),
+        (unicodedata.normalize("NFD", "*Überweisung*"), "Überweisung.pdf"),
+        ("*secret*", "my s\u200bec\u00adret\u200d plan"),
+        ("*sec\u200bret*", "my secret plan"),
+        ("*secret*", "my \uff33\uff25\uff23\uff32\uff25\uff34 plan"),
+        ("*my bank*", "my\u00a0bank"),
+        ("*straße*", "HAUPTSTRASSE 1"),
+        ("*office*", "the o\ufb03ce"),
+        ("*b\u202eank*", "bank"),
+        ("*heart \u2764*", "heart \u2764\ufe0f"),
+        ("what\uff1f", "what?"),
+    ],
+)
+def test_one_text_in_another_spelling_matches(pattern: str, title: str) -> None:
+    assert Exclusions((pattern,), builtin=False).matches(title)
+
+
+def test_a_wide_star_is_no_wildcard() -> None:
+    assert not Exclusions(("a\uff0a",), builtin=False).matches("abc")
+    assert Exclusions(("a\uff0a",), builtin=False).matches("a*")
+    assert not Exclusions(("\uff3bab\uff3d",), builtin=False).matches("a")
+
+
+def test_private_browsing_is_known_in_another_spelling() -> None:
+    title = unicodedata.normalize("NFD", "Wikipédia - Mozilla Firefox (Navigation privée)")
+    assert BUILTIN.matches(title)
+    assert BUILTIN.matches("Neuer Inkognito-\u200bTab - Chromium")
+
+
+def test_what_exclusions_cannot_know_is_told() -> None:
+    told = " ".join(Exclusions(("a",), builtin=False).describe().limits)
+    assert "overview" in told
+    assert "inside" in told
 
 
 FIREFOX = ("Navigator", "firefox")

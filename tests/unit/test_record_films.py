@@ -6,6 +6,8 @@ import contextlib
 import os
 import select
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from pepys import limits
 from pepys.clock import SystemClock
 from pepys.errors import DeviceMissing, PepysError, Usage
-from pepys.media.decoding import open_file, open_generator
+from pepys.media.decoding import NoFilm, open_file, open_generator
 from pepys.record.adapters import camera, film_source
 from pepys.record.adapters.opening import open_now
 from pepys.record.cameras import Camera, list_cameras
@@ -58,7 +60,6 @@ def test_what_is_no_film_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "screen.nfo").write_text("only words\n" * 50)
     (tmp_path / "talk.mp4").write_bytes(b"no film at all" * 99)
     (tmp_path / "empty.mkv").write_bytes(b"")
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
     os.mkfifo(tmp_path / "fifo")
     make_film(tmp_path / "whole.mkv")
     (tmp_path / "cut.mkv").write_bytes((tmp_path / "whole.mkv").read_bytes()[:300])
@@ -67,7 +68,7 @@ def test_what_is_no_film_is_refused_with_the_reason(tmp_path: Path) -> None:
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         silence.sample_rate = 8000
         container.mux(stream.encode(silence))
-    refused = ["notes.txt", "screen.nfo", "talk.mp4", "empty.mkv", "list.m3u8", "fifo", "cut.mkv", "sound.wav", "none"]
+    refused = ["notes.txt", "screen.nfo", "talk.mp4", "empty.mkv", "fifo", "cut.mkv", "sound.wav", "none"]
     for name in (*refused, "."):
         with pytest.raises(DeviceMissing) as told, opened(f"file:{tmp_path / name}"):
             raise AssertionError(f"{name} was opened")
@@ -75,11 +76,89 @@ def test_what_is_no_film_is_refused_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile private.mkv\n",
+        "ffconcat version 1.0\nfile talk.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nprivate.ts\n",
+        "#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:"><Period/></MPD>',
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    ],
+)
+def test_a_list_of_films_is_refused_before_anything_that_it_names_is_opened(tmp_path: Path, text: str) -> None:
+    make_film(tmp_path / "private.mkv")
+    make_film(tmp_path / "private.ts", codec="mpeg2video", form="yuv420p")
+    for name in ("talk.mp4", "talk.m3u8"):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(NoFilm, match="is no film"), contextlib.closing(open_file(tmp_path / name)):
+            raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "form"),
+    [
+        ("a.mp4", "libx264", "yuv420p"), ("a.mov", "png", "rgb24"), ("a.mkv", "ffv1", "bgr0"),
+        ("a.webm", "libvpx", "yuv420p"), ("a.avi", "mjpeg", "yuvj420p"), ("a.ts", "mpeg2video", "yuv420p"),
+        ("a.mpg", "mpeg2video", "yuv420p"), ("a.ogv", "libtheora", "yuv420p"), ("a.flv", "flv", "yuv420p"),
+        ("a.wmv", "wmv2", "yuv420p"), ("a.gif", "gif", "rgb8"), ("a.apng", "apng", "rgb24"),
+        ("a.mjpeg", "mjpeg", "yuvj420p"), ("a.mxf", "mpeg2video", "yuv420p"), ("a.y4m", "rawvideo", "yuv420p"),
+    ],
+)  # fmt: skip
+def test_a_film_of_every_usual_kind_is_read(tmp_path: Path, name: str, codec: str, form: str) -> None:
+    if codec not in av.codecs_available:
+        codec = "mpeg4" if codec == "libtheora" else "libx264"
+        name = Path(name).with_suffix(".nut").name
+    make_film(tmp_path / name, codec=codec, form=form)
+    assert first_picture(tmp_path / name).shape == (200, 320, 4)
+
+
+def test_a_film_whose_pictures_grow_beyond_all_bounds_ends(tmp_path: Path) -> None:
+    path = tmp_path / "grow.mjpeg"
+    path.write_bytes(jpeg(64, 64) + jpeg(8000, 8000) + jpeg(64, 64))
+    script = (
+        "import resource, sys; from pathlib import Path; from pepys.media.decoding import open_file\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "film = open_file(Path(sys.argv[1]))\n"
+        "try:\n  for moment in film.moments(): print(film.dense(moment).shape)\n"
+        "except OSError as error: print(error.strerror)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    *shown, grown_mib = told.stdout.splitlines()
+    assert shown == ["(64, 64, 4)", "a picture is damaged or too large"]
+    assert int(grown_mib) < 200
+    with opened(f"file:{path}") as source:
+        ended = to_the_end(source)[-1]
+    assert isinstance(ended, SourceEnded) and ended.reason == "device_lost" and "too large" in ended.message
+
+
+def test_pictures_larger_than_a_screen_are_made_smaller_in_their_proportions(tmp_path: Path) -> None:
+    write(tmp_path / "large.mkv", np.zeros((2000, 8000, 4), np.uint8), "mjpeg", "yuvj420p")
+    height, width, _ = first_picture(tmp_path / "large.mkv").shape
+    assert 0.99 * limits.SHOWN_PICTURE_PX < width * height <= limits.SHOWN_PICTURE_PX
+    assert width == pytest.approx(4 * height, abs=8)
+    write(tmp_path / "high.mkv", np.zeros((3840, 2160, 4), np.uint8), "mjpeg", "yuvj420p")
+    assert first_picture(tmp_path / "high.mkv").shape == (3840, 2160, 4)
+
+
+def test_a_film_whose_times_jump_goes_on_at_once(tmp_path: Path) -> None:
+    path, day_ms = tmp_path / "jump.mkv", 86_400_000
+    make_film(path, pictures=6, times_ms=(0, 40, 80, 20 * day_ms, 20 * day_ms + 40, 20 * day_ms + 80))
+    with opened(f"file:{path}") as source:
+        events = to_the_end(source)
+    assert isinstance(events[-1], SourceEnded) and events[-1].reason == "source_closed"
+
+
+@pytest.mark.parametrize(
     "graph",
     [
         "nosuch", "movie=/etc/hostname", "testsrc2,movie=film.mp4", "testsrc2[a];[a]null", "life=/etc/hostname",
         "life=filename=/etc/hostname", "life=f=x", "testsrc2=/size=x", "testsrc2=size=1x1", "testsrc2=size=big",
-        "testsrc2=size=99999x99999", "testsrc2=nosuch=1", "testsrc2=size", "color=c='red'", "testsrc2:size=9x9", "=",
+        "testsrc2=size=99999x99999", "color=size=8192x8192", "color=s=8192a8192", "color=s=+640x480",
+        "colorchart=patch_size=2000x2000", "color=rate=1000000", "color=r=241", "color=rate=1000/1", "color=rate=1e6",
+        "color=rate=1M", "color=rate=20+999", "mandelbrot=maxiter=2147483647", "mandelbrot=maxiter=1e9",
+        "testsrc2=nosuch=1", "testsrc2=size", "color=c='red'", "testsrc2:size=9x9", "=",
     ],
 )  # fmt: skip
 def test_a_pattern_is_one_known_generator_and_reads_no_file(graph: str) -> None:
@@ -104,6 +183,13 @@ def test_every_known_generator_gives_pictures(generator: str) -> None:
     with contextlib.closing(open_generator(generator)) as film:
         pixels = film.dense(next(iter(film.moments())))
         assert pixels.shape[2] == 4 and pixels.size
+
+
+@pytest.mark.parametrize("graph", ["color=size=hd720:rate=30000/1001", "color=s=64x48:r=ntsc", "testsrc=rate=0.5"])
+def test_sizes_and_rates_are_written_as_the_library_writes_them(graph: str) -> None:
+    assert film_source.checked_pattern(parse_source(f"pattern:{graph}")) == graph
+    with contextlib.closing(open_generator(graph)):
+        """The generator takes it."""
 
 
 def test_an_odd_film_gives_its_even_part_and_more_pictures_than_wished_are_left_out(tmp_path: Path) -> None:
@@ -208,3 +294,14 @@ def write(path: Path, picture: NDArray[np.uint8], codec: str, form: str, aspect:
         frame = av.VideoFrame.from_ndarray(picture, format="bgra").reformat(format=form)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """One grey picture, compressed."""
+    context = av.CodecContext.create("mjpeg", "w")
+    context.width, context.height, context.pix_fmt, context.time_base = width, height, "yuvj420p", Fraction(1, 25)
+    frame = av.VideoFrame(width, height, "yuvj420p")
+    frame.pts = 0
+    for plane in frame.planes:
+        plane.update(bytes([128]) * plane.buffer_size)
+    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])

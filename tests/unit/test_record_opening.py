@@ -23,7 +23,7 @@ from pepys.record.adapters.pushed import PushedSource
 from pepys.record.adapters.tiles import changed
 from pepys.record.adapters.x11.display import open_x11
 from pepys.record.exclusions import Exclusions
-from pepys.record.ports import Changed, SourceEnded, VideoCapabilities, VideoSource
+from pepys.record.ports import Changed, Resized, SourceEnded, VideoCapabilities, VideoSource
 from pepys.record.sources import Wish, parse_source
 from tests.video_stage import NOTHING_EXCLUDED
 from tests.waiting import wait_until
@@ -169,8 +169,44 @@ def test_a_deliverer_that_fails_ends_the_source_and_one_that_hangs_does_not_hold
     hanging.start(lambda _: may.wait(10) and None)
     began_ns = clock.now_ns()
     hanging.close()
-    assert clock.now_ns() - began_ns < 3 * NS_PER_S
+    assert clock.now_ns() - began_ns < 200 * NS_PER_MS, "the recorder's loop closes sources: it waits for none"
     may.set()
+    wait_until(lambda: "video test:pict" not in {thread.name for thread in threading.enumerate()}, what="its thread")
+
+
+def test_what_comes_after_closing_is_not_kept() -> None:
+    source = pushed()
+    source.close()
+    assert not source.deliver(BLACK) and source._kept is None
+    assert source.fileno() == -1 and source.poll() == [] and source.take(2) == []
+
+
+def test_a_size_that_comes_while_the_first_picture_is_taken_is_told() -> None:
+    source, small = PushedSource("test:grows", CAN, SystemClock()), BLACK[:32]
+    source.deliver(BLACK)
+
+    class Shaken:
+        """The source's own lock; the next picture is there as soon as it is free."""
+
+        def __init__(self, lock: threading.Lock) -> None:
+            self.lock, self.free = lock, 0
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+            self.free += 1
+            if self.free == 1:
+                source.deliver(small)
+
+    source._lock = Shaken(source._lock)  # type: ignore[assignment]  # what `with` needs of it
+    source.first()
+    assert source.geometry.height == 64
+    (resized,) = source.poll()
+    assert isinstance(resized, Resized) and resized.geometry == source.geometry
+    assert source.geometry.height == 32 and source.take(2)
+    source.close()
 
 
 def test_a_source_without_a_first_picture_is_missing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pepys.record.adapters.x11.regions import Rect, plan
+from pepys.record.adapters.regions import Rect, plan
 
 numbers = st.integers(-50, 450)
 rects = st.builds(

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.family import Family
 from pepys.record.adapters.x11.identity import Facts, Identity
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.adapters.x11.windows_shown import Layer, outside, shown
 
 ROOT = 1
@@ -78,7 +78,7 @@ def facts(name: str = "", *, hidden: bool = False, belongs: int = 0, leaders: tu
 
 def family(known: dict[int, Facts | None]) -> Family:
     """Windows of one client are those of one hundred."""
-    return Family(known, lambda window: [other for other in known if other // 100 == window // 100], ROOT)
+    return Family(known, lambda window: window // 100, ROOT)
 
 
 @pytest.mark.parametrize(

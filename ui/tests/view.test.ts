@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { missingTracks, placeOf } from "../src/timeline/draw";
 import { clamp, growingEnd, gridTimes, layLanes, pan, rulerSteps, toTime, toX, zoom } from "../src/timeline/view";
 
 const whole = { start: 0, end: 3_600_000 };
@@ -43,16 +44,30 @@ describe("the view", () => {
 });
 
 describe("the lanes", () => {
-  const none = { ruler: true, chapters: false, video: false, apps: false, shots: false, notes: false };
+  const none = { ruler: true, chapters: false, video: false, missing: false, apps: false, shots: false, notes: false };
 
   it("are absent where they have nothing to show", () => {
     expect(layLanes(300, { ...none, apps: true }).lanes.map((lane) => lane.name)).toEqual(["ruler", "apps"]);
   });
 
   it("give what is over to the pictures", () => {
-    const all = { ruler: true, chapters: true, video: true, apps: true, shots: true, notes: true };
+    const all = { ruler: true, chapters: true, video: true, missing: false, apps: true, shots: true, notes: true };
     const tall = layLanes(600, all).lanes.find((lane) => lane.name === "video")!;
     expect(tall.h).toBe(140);
     expect(layLanes(100, all).lanes.find((lane) => lane.name === "video")!.h).toBe(48);
+  });
+
+  it("give each track that was gone a row, where it has no lane of its own", () => {
+    const gone = (track: string) => ({ track, who: track, start_ms: 0, end_ms: 2000, reason: "source_closed", detail: null });
+    const gaps = [gone("video.2"), gone("video"), gone("audio.mic")];
+    const missing = missingTracks(gaps, (lane) => lane === "video");
+    expect(missing).toEqual(["audio.mic", "video.2"]);
+    const { lanes } = layLanes(300, { ...none, video: true, missing: true }, missing.length);
+    const lane = lanes.find((one) => one.name === "missing")!;
+    expect(lane.h).toBe(28);
+    expect(placeOf(lanes, missing, "video.2")).toEqual({ y: lane.y + 14, h: 14 });
+    expect(placeOf(lanes, missing, "video")!.y).toBe(lanes.find((one) => one.name === "video")!.y);
+    expect(placeOf(lanes, missing, "shots")).toBeNull();
+    expect(missingTracks(gaps, () => false)).toContain("video");
   });
 });

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { Hit, Row, Status } from "../src/api/types";
+import type { Hit, Row, Status, Track } from "../src/api/types";
 import { layDays, rowTop, totalHeight, visible } from "../src/list/layout";
 import { healthWord, stateWord } from "../src/list/words";
 import { crop, group, ofKind, pieces } from "../src/search/groups";
 import { bytes, cost, length, lengthInFull, marginDay, position, roughly } from "../src/time/format";
-import { gapSentence } from "../src/time/gaps";
+import { gapSentence, gapsOf } from "../src/time/gaps";
+import { inWords, sourceWords, trackWords, whyNoActivity } from "../src/time/sources";
 
 const HEIGHTS = { row: 88, head: 4, foot: 12 };
 
@@ -84,5 +85,35 @@ describe("hits", () => {
     const part = crop({ x: 0.9, y: 0.02, w: 0.08, h: 0.03 });
     expect(part.left + part.share).toBeLessThanOrEqual(1);
     expect(part.top).toBe(0);
+  });
+});
+
+describe("sources", () => {
+  const gap = (track: string | null, start_ms: number, end_ms: number) => ({ track, start_ms, end_ms, reason: track ? "source_closed" : "pause", detail: null });
+  const track = (name: string, source: string, ...gaps: ReturnType<typeof gap>[]) => ({ track: name, source, gaps }) as unknown as Track;
+
+  it("are said in words", () => {
+    expect([sourceWords("window:livewin"), sourceWords("display::1"), sourceWords("webcam:/dev/video0"), sourceWords("Headset")]).toEqual([
+      "window livewin", "display :1", "camera /dev/video0", "Headset",
+    ]);
+    expect([trackWords("video.2", "window:livewin"), trackWords("audio.mic", "alsa.0"), trackWords("video", "window:a + window:b")]).toEqual(["Source 2 (window livewin)", "Mic", "Video"]);
+    expect(inWords("without window:a, window:ab", ["window:a", "window:ab", ""])).toBe("without window a, window ab");
+  });
+
+  it("have their gaps in order, named, and without moments", () => {
+    const tracks = [track("video", "window:a + window:b"), track("video.2", "window:b", gap("video.2", 500, 500), gap("video.2", 9000, 15_000)), track("audio.mic", "m", gap("audio.mic", 100, 5000))];
+    const gaps = gapsOf({ gaps: [gap(null, 7000, 7400)], session: { tracks } });
+    expect(gaps.map(gapSentence)).toEqual([
+      "Mic gone, 5 s. The other tracks went on.",
+      "Paused, <1 s.",
+      "Source 2 (window b) gone, 6 s.",
+    ]);
+    expect(gapsOf({ gaps: [], session: { tracks: [track("video", "window:a", gap("video", 0, 2000))] } }).map(gapSentence)).toEqual(["Video (window a) gone, 2 s."]);
+  });
+
+  it("tell why there is no activity", () => {
+    expect(whyNoActivity([track("video", "window:a + window:b"), track("video.1", "window:a"), track("video.2", "window:b")])).toMatch(/only windows/);
+    expect(whyNoActivity([track("video", "window:a + webcam:x"), track("video.1", "window:a"), track("video.2", "webcam:x")])).toBe("No activity was recorded");
+    expect(whyNoActivity([track("video", "display::1"), track("activity", "x11")])).toBeNull();
   });
 });

@@ -27,7 +27,7 @@ from pepys.cli.record import (
     TagOption,
     make_request,
 )
-from pepys.cli.say import clock_text, in_place, left_out, shown_text, size_text, track_word
+from pepys.cli.say import clock_text, fallbacks, in_place, left_out, shown_text, size_text, track_word
 from pepys.cli.sources import (
     ExcludeOption,
     LayoutOption,
@@ -96,7 +96,7 @@ def start(
     out = Output(as_json)
     out.document(told)
     out.text(f"Recording {told['name']} ({told['session']}).")
-    for line in left_out(told["tracks"]):
+    for line in (*left_out(told["tracks"]), *fallbacks(told["tracks"])):
         out.warn(line)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
-from pepys.cli.say import clock_text, left_out, size_text, track_word
+from pepys.cli.say import clock_text, fallbacks, left_out, size_text, track_word
 from pepys.cli.sources import (
     ExcludeOption,
     LayoutOption,
@@ -72,7 +72,7 @@ def make_request(
     """The request that options mean; `start` uses the same. Words are judged before anybody is asked."""
     from pepys import limits
     from pepys.errors import Usage
-    from pepys.sessions.sources import check_words
+    from pepys.sessions.sources import check_brackets, check_words
     from pepys.sessions.start import StartRequest
 
     interval: float | str | None = shots
@@ -87,6 +87,7 @@ def make_request(
                 f"give {limits.SHOTS_MIN_S:g} to {limits.SHOTS_MAX_S:g} seconds, or off",
             )
     exclude = tuple(dict.fromkeys(values.pop("exclude") or ()))
+    check_brackets(exclude)
     if len(exclude) > limits.PATTERNS_MAX:
         raise Usage(f"{len(exclude)} patterns are too many", f"give at most {limits.PATTERNS_MAX}")
     request = StartRequest(
@@ -224,7 +225,7 @@ class StatusLine:
         self._unwell = {track["track"] for track in status["tracks"] if track["state"] not in {"starting", "healthy"}}
         self._out.record({"event": "started", "id": status["session"], **status})
         self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
-        for line in left_out(status["tracks"]):
+        for line in (*left_out(status["tracks"]), *fallbacks(status["tracks"])):
             self._stay(line)
 
     def _stay(self, text: str) -> None:

@@ -105,6 +105,15 @@ def gap_text(gap: Mapping[str, Any]) -> str:
     return f"gap of {clock_text(length_ms)}: {gap['reason']}"
 
 
+def fallbacks(tracks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for each thing that tracks which are well do without; what several tell is said of the first."""
+    found: dict[str, str] = {}
+    for track in in_place(tracks):
+        if track["state"] in {"starting", "healthy"} and track.get("detail"):
+            found.setdefault(track["detail"], f"  {track['track']}: {track['detail']}")
+    return list(found.values())
+
+
 def left_out(tracks: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line for each track that does not record although nobody asked for that."""
     missing = [track for track in tracks if track["state"] in {"failed", "restarting"}]

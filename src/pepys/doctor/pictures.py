@@ -19,6 +19,7 @@ from pepys.doctor.findings import Finding, less, missing, ok
 from pepys.errors import Usage
 from pepys.record import probe
 from pepys.record.exclusions import Exclusions
+from pepys.record.sources import KINDS
 
 _PLURALS: Final = {
     "display": "displays",
@@ -27,6 +28,11 @@ _PLURALS: Final = {
     "mss": "screens by number",
     "webcam": "cameras",
 }
+_NEEDED: Final = {"monitor": "RANDR", "window": "Composite"}
+"""The extension of the X server without which a kind cannot be recorded."""
+_INSTEAD: Final = {"monitor": "record the display or a --region of it", "window": "record the display or a --region"}
+_NAMED_ONLY: Final = {"file": "films", "pattern": "patterns"}
+"""Kinds that are not there to be listed: they are named."""
 
 
 class Pictures:
@@ -70,6 +76,21 @@ class Pictures:
             found = [_told(source) for source in self.sources if source["kind"] == kind]
             if found:
                 yield ok(plural, "\n".join(found))
+            else:
+                yield from self._none(kind, plural)
+        for kind, plural in _NAMED_ONLY.items():
+            yield ok(plural, KINDS[kind])
+
+    def _none(self, kind: str, plural: str) -> Iterator[Finding]:
+        """Why there is none of a kind."""
+        facts = self._look().get("display", {})
+        if kind == "webcam" and "sources" in self._look():
+            yield less(plural, "no camera", "connect one and look whether this user may read /dev/video*")
+        elif kind in _NEEDED and _NEEDED[kind] in facts.get("lacking", ()):
+            found = f"the display lacks {_NEEDED[kind]}, without which --{kind} fails"
+            yield less(plural, found, f"{_INSTEAD[kind]}, or start the X server with {_NEEDED[kind]}")
+        elif kind in _NEEDED and "lacking" in facts:
+            yield ok(plural, f"no {kind} that could be recorded is there now")
 
     def exclusions(self) -> Iterator[Finding]:
         """Which windows are kept out of recordings when nothing else is said, and whether they are on this display."""

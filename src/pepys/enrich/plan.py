@@ -41,9 +41,9 @@ def summary_units(session: Session) -> tuple[Unit, ...]:
     """One unit, made from what the other stages made; none for a session without any words to come."""
     others = [name for name in STAGES if name != "summary"]
     keys = tuple(sorted(ref.key for ref in session.artifacts if ref.stage in others and not ref.error))
-    if not (keys or session.notes or session.focus or any(UNITS[name](session) for name in others)):
-        return ()
     front = [[focus.start_ns, focus.end_ns, focus.app, focus.title] for focus in session.focus if not focus.excluded]
+    if not (keys or session.notes or front or any(UNITS[name](session) for name in others)):
+        return ()
     notes = [[note.id, note.at_ns, note.text] for note in session.notes]
     # How far the session had got counts: a summary made of a part is not the whole session's, even where nothing new
     # was shown or said. Notes stay out of the name: a later one makes `enrich` run again, but a summary is there.

@@ -22,12 +22,11 @@ from av.video.frame import PictureType
 from pepys.limits import NS_PER_S
 from pepys.media.colour import Picture
 from pepys.media.fmp4_init import VIDEO_TIMESCALE, VideoConfig
-from pepys.media.frame import wrap
+from pepys.media.frame import tell_colours, wrap
 from pepys.media.h264_hint import Area
 from pepys.media.video import decoder_configuration, nal_units
 
 _SLICE, _IDR, _SUPPLEMENT = 1, 5, 6
-_LIMITED, _MATRIX_601, _PRIMARIES_709, _TRANSFER_SRGB = 1, 6, 1, 13
 # libavcodec scales quantisers by this where they pass as `global_quality`.
 _LAMBDA = 118
 # As long as every driver takes it: one of them holds the distance of key frames in 16 bits.
@@ -163,8 +162,7 @@ def _open(driver: Driver, width: int, height: int, fps: int, qp: int) -> VideoCo
     context.width, context.height, context.pix_fmt = width, height, "nv12"
     context.time_base, context.framerate = Fraction(1, VIDEO_TIMESCALE), Fraction(fps)
     context.gop_size, context.max_b_frames, context.thread_count = _LONGEST_GROUP, 0, 1
-    context.color_range, context.colorspace = _LIMITED, _MATRIX_601
-    context.color_primaries, context.color_trc = _PRIMARIES_709, _TRANSFER_SRGB
+    tell_colours(context)
     context.flags |= av.codec.context.Flags.global_header
     context.options = driver.options(qp)
     context.open()

@@ -127,7 +127,7 @@ class OpusEncoder(SoundEncoder):
     def __init__(self, rate: int = _OPUS_RATE, channels: int = 1, bit_rate: int = 32_000) -> None:
         if rate != _OPUS_RATE:
             raise ValueError(f"Opus is recorded at {_OPUS_RATE} Hz, not at {rate}")
-        options = {"frame_duration": str(_OPUS_FRAME_MS), "compression_level": "3", "application": "audio"}
+        options = {"frame_duration": str(_OPUS_FRAME_MS), "compression_level": "2", "application": "audio"}
         context = _open("libopus", "flt", rate, channels, bit_rate, options)
         # An encoder delays by its priming: as many samples fewer are fed, and position 0 is position 0 again.
         config = SoundConfig("opus", rate, channels)

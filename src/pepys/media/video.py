@@ -24,7 +24,7 @@ from pepys.limits import NS_PER_S
 from pepys.media.avc_profile import high_fields
 from pepys.media.colour import Picture
 from pepys.media.fmp4_init import VIDEO_TIMESCALE, VideoConfig
-from pepys.media.frame import wrap
+from pepys.media.frame import tell_colours, wrap
 from pepys.media.h264_hint import OPTION, Area, ChangeHint, attach
 from pepys.media.h264_skip import skip_writer
 
@@ -45,9 +45,6 @@ _X264 = (
     "ipratio=1:me=umh:merange=24:subme=0:partitions=p8x8:keyint=infinite:scenecut=0"
     ":deadzone-inter=8:deadzone-intra=6:chroma-qp-offset=2"
 )
-
-# BT.601 is what both converters write; the screen's primaries and transfer are those of sRGB.
-_LIMITED, _MATRIX_601, _PRIMARIES_709, _TRANSFER_SRGB = 1, 6, 1, 13
 
 
 class H264Encoder:
@@ -70,8 +67,7 @@ class H264Encoder:
         context.time_base, context.framerate = Fraction(1, VIDEO_TIMESCALE), Fraction(fps)
         context.thread_count = 1
         context.gop_size = 2**30
-        context.color_range, context.colorspace = _LIMITED, _MATRIX_601
-        context.color_primaries, context.color_trc = _PRIMARIES_709, _TRANSFER_SRGB
+        tell_colours(context)
         context.flags |= av.codec.context.Flags.global_header
         context.options = {
             "preset": "ultrafast",

@@ -152,7 +152,7 @@ class ShotTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class FocusChanged(Event):
-    """Another window or title came to the front; an excluded one has neither title nor application."""
+    """Another window or title came to the front; an excluded one has no title, and `excluded` for its application."""
 
     at_ns: int
     app: str

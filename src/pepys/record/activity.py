@@ -27,6 +27,7 @@ class Focus:
     at_ns: int
     app: str
     title: str
+    excluded: bool = False
 
 
 class FocusSource(Protocol):
@@ -59,7 +60,7 @@ class ActivityTrack:
         self.capture_ns = 0
         self._source, self._loop, self._note, self._on_ended = source, loop, note, on_ended
         self._now: Focus | None = None
-        self._noted: tuple[str, str] | None = None
+        self._noted: tuple[str, str, bool] | None = None
         self._noted_ns = 0
         self._origin_ns: int | None = None
         self._base_ns = 0
@@ -96,15 +97,18 @@ class ActivityTrack:
 
     def _consider(self) -> None:
         now = self._now
-        if now is None or self._origin_ns is None or (now.app, now.title) == self._noted:
+        if now is None or self._origin_ns is None:
+            return
+        told = now.app, now.title, now.excluded
+        if told == self._noted:
             return
         clock_ns = self._loop.clock.now_ns()
         free_ns = self._noted_ns + limits.FOCUS_MIN_NS
         if clock_ns < free_ns:
             self._loop.set_timer("focus", free_ns, self._consider)
             return
-        self._noted, self._noted_ns = (now.app, now.title), clock_ns
+        self._noted, self._noted_ns = told, clock_ns
         self.count += 1
         self.capture_ns = clock_ns
         # What came to the front before the span counts from the span's start.
-        self._note(FocusChanged(max(now.at_ns, self._base_ns) - self._origin_ns, now.app, now.title))
+        self._note(FocusChanged(max(now.at_ns, self._base_ns) - self._origin_ns, *told))

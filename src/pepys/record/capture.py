@@ -15,12 +15,11 @@ from pepys.errors import DeviceMissing
 from pepys.media.image import shot_codec
 from pepys.media.sound import AacEncoder
 from pepys.model import events as ev
-from pepys.record.activity import ActivityTrack
 from pepys.record.adapters.parec import ParecSource
+from pepys.record.focus import FocusWatch
 from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.playback import SoundStream, SpanPlace
-from pepys.record.ports import SourceEnded
 from pepys.record.screen import Screen
 from pepys.record.shots import ShotTaker
 from pepys.record.soundboard import SoundBoard
@@ -60,10 +59,9 @@ class Capture:
         )
         self._stage = Stage(spec, loop, health, self._on_screen)
         self._shots: ShotTaker | None = None
-        self._activity: ActivityTrack | None = None
+        self._focus = FocusWatch(loop, health, self._stage.wish.exclusions)
         self._encoder: AacEncoder | None = None
         self._mix: SoundStream | None = None
-        self._place: SpanPlace | None = None
         self._next_grid_ns = 0
         self._gridded = False
 
@@ -84,23 +82,15 @@ class Capture:
             self._sounds.add("audio.mic", spec.mic, 1, required=spec.mic_required)
         if spec.system is not None:
             self._sounds.add("audio.system", spec.system, 2, required=spec.system_required)
+        self._focus.open(self._focus_display)
         self._sounds.open()
         if not self._stage.waits and not self._sounds.inputs:
             raise self._nothing()
 
-    def _open_activity(self) -> None:
-        display = self._stage.focus_display
-        if display is None or not self._spec.activity or sys.platform != "linux" or self._activity is not None:
-            return
-        from pepys.record.adapters.ewmh import EwmhFocus
-
-        self._health.add("activity", display)
-        try:
-            source = EwmhFocus(display, self._clock, self._stage.wish.exclusions)
-        except DeviceMissing as error:
-            self._health.add("activity", display, "failed", error.message)
-            return
-        self._activity = ActivityTrack(source, self._loop, self._on_focus, self._on_no_focus)
+    @property
+    def _focus_display(self) -> str | None:
+        wanted = self._spec.activity and sys.platform == "linux"
+        return self._stage.focus_display if wanted else None
 
     def await_sources(self, then: Callable[[], None]) -> None:
         """Call `then` once every source delivers, has failed, or had its time; openings keep their own time."""
@@ -108,7 +98,7 @@ class Capture:
 
         def look() -> None:
             now_ns = self._clock.now_ns()
-            if self._stage.waits or (self._sounds.waits and now_ns < until_ns):
+            if self._stage.waits or self._focus.waits or (self._sounds.waits and now_ns < until_ns):
                 self._loop.set_timer("sources", now_ns + limits.SOURCE_LOOK_NS, look)
             else:
                 then()
@@ -124,7 +114,7 @@ class Capture:
         """
         self._stage.require()
         self._sounds.require()
-        self._open_activity()
+        self._focus.show(self._focus_display)
         self.require_any()
 
     def require_any(self) -> None:
@@ -138,10 +128,10 @@ class Capture:
 
     def _nothing(self) -> DeviceMissing:
         reasons = "; ".join(f"{r.track}: {r.detail}" for r in self._health.tracks.values() if r.detail)
-        return DeviceMissing(
-            f"there is nothing to record ({reasons or 'everything is off'})",
-            "start a display or a sound server, or run `pepys demo`",
-        )
+        # What helps is known better where a source was tried.
+        tried = self._stage.why_not
+        remedy = "start a display or a sound server, or run `pepys demo`" if tried is None else tried.remedy
+        return DeviceMissing(f"there is nothing to record ({reasons or 'everything is off'})", remedy)
 
     @property
     def _screen(self) -> Screen | None:
@@ -160,7 +150,7 @@ class Capture:
     def lives(self) -> bool:
         """Whether any source delivers, or a window that was closed is waited for."""
         screen = self._screen
-        seen = screen is not None and (screen.lives or screen.waits_for_window)
+        seen = screen is not None and (screen.lives or screen.waits)
         return seen or any(sound.delivers for sound in self._sounds.inputs)
 
     def reopen(self) -> None:
@@ -169,8 +159,14 @@ class Capture:
         self._sounds.open()
 
     def let_go(self) -> None:
-        """A pause: the devices are let go; the display is heard and not looked at."""
+        """A pause: the devices are let go, films stand still; the display is heard and not looked at."""
         self._sounds.stop()
+        self._stage.suspend()
+
+    def start_anew(self) -> None:
+        """Time stood still, and the devices' clocks with it: their streams begin anew."""
+        self._sounds.stop()
+        self.reopen()
 
     def close(self) -> None:
         """The end: let go of everything, and give what the shots' thread still holds."""
@@ -178,12 +174,9 @@ class Capture:
         if self._shots is not None:
             self._shots.finish()
             self._shots = None
-        if self._activity is not None:
-            self._activity.close()
-            self._activity = None
+        self._focus.close()
         self._stage.close()
-        for timer in ("sources", "activity"):
-            self._loop.clear_timer(timer)
+        self._loop.clear_timer("sources")
 
     # --- another composition
 
@@ -191,15 +184,15 @@ class Capture:
         """Make another composition ready for `switch`; see `Stage.compose`."""
         self._stage.compose(layout, sources, then)
 
+    def prepare_switch(self) -> None:
+        """Open what takes long for it, while the old one is still recorded; see `Stage.prepare_switch`."""
+        self._stage.prepare_switch()
+
     def switch(self, at_ns: int) -> None:
         """Show the composition that is ready, from `at_ns` on the axis on; between spans."""
         self._stage.switch(at_ns)
         self.use_shots()
-        if self._stage.focus_display is None and self._activity is not None:
-            self._activity.close()
-            self._activity = None
-            self._health.set("activity", "off", at_ns, "no screen is shown any more")
-        self._open_activity()
+        self._focus.show(self._focus_display, at_ns)
 
     def give_up_switch(self) -> None:
         """The composition that is ready is not wanted any more."""
@@ -214,14 +207,11 @@ class Capture:
                 self._shots = ShotTaker(self._give)
             self._screen.use_shots(self._shots)
 
-    def prepare(self) -> None:
-        """Open what takes long, before the span's media time begins."""
-        if self._screen is not None and self._screen.lives:
+    def prepare(self, *, pictures: bool = True) -> None:
+        """Open what takes long, before the span's media time begins; `pictures` unless they are prepared already."""
+        if pictures and self._screen is not None and self._screen.lives:
             self._screen.prepare()
-        if self._activity is None and self._screen is not None and self._screen.lives:
-            self._open_activity()
-        if self._activity is not None:
-            self._activity.hear()
+        self._focus.prepare()
         self._sounds.prepare()
         self._encoder = AacEncoder() if self._sounds.inputs else None
         if self._mixes_alone():
@@ -247,7 +237,6 @@ class Capture:
 
     def begin(self, place: SpanPlace) -> None:
         """The span starts at `place`."""
-        self._place = place
         screen = self._screen if self._screen is not None and self._screen.lives else None
         stream = screen.begin(place, self._encoder, self._give) if screen is not None else None
         if stream is None and self._encoder is not None:
@@ -257,7 +246,7 @@ class Capture:
         for report in self._health.tracks.values():
             if report.state == "failed" and not report.track.startswith("audio"):
                 self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
-        self._begin_activity()
+        self._focus.begin(place)
         self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         self._gridded = stream is not None or bool(self._sounds.inputs)
         if self._gridded:
@@ -275,15 +264,13 @@ class Capture:
         until_ns = max(now_ns, self._next_grid_ns - limits.FRAGMENT_NS + limits.LAST_FRAGMENT_NS)
         if self._screen is not None:
             self._screen.halt(until_ns)
-        if self._activity is not None:
-            self._activity.end()
+        self._focus.end()
         self._sounds.finish(until_ns)
         if self._screen is not None:
             self._screen.finish(until_ns)
         if self._mix is not None:
             self._mix.finish()
             self._mix = None
-        self._place = None
         return until_ns
 
     def count(self) -> None:
@@ -294,10 +281,7 @@ class Capture:
             report = self._health.tracks[_MIX]
             report.captured = report.encoded = self._mix.samples
             report.capture_ns = report.attempt_ns = self._clock.now_ns()
-        if self._activity is not None:
-            report = self._health.tracks["activity"]
-            report.captured = report.encoded = self._activity.count
-            report.capture_ns = self._activity.capture_ns
+        self._focus.count()
 
     # --- inside
 
@@ -336,35 +320,7 @@ class Capture:
             self._on_source("renewal", "")
         elif what == "back":
             # The display that came back is the one whose focus was lost with it.
-            self._reopen_activity()
+            self._focus.reopen()
         elif not screen.lives and not screen.returns and not self._sounds.inputs:
-            self._on_source("gone", next(feed.why_not.message for feed in screen.feeds))
-
-    def _reopen_activity(self) -> None:
-        """Where the display is there, its focus can be had again; a display that is away tells when it is back."""
-        if self._activity is not None or self._screen is None or not self._screen.lives:
-            return
-        self._open_activity()
-        self._begin_activity()
-        if self._activity is None:
-            self._loop.set_timer("activity", self._clock.now_ns() + limits.REOPEN_MAX_NS, self._reopen_activity)
-
-    def _begin_activity(self) -> None:
-        place = self._place
-        if self._activity is not None and place is not None:
-            self._activity.begin(place.base_ns, place.at_ns)
-            at_ns = place.at_ns + self._clock.now_ns() - place.base_ns
-            self._health.set("activity", "healthy", at_ns)
-            self._health.close_gaps_of("activity", at_ns)
-
-    def _on_focus(self, event: ev.FocusChanged) -> None:
-        self._health.note(event)
-
-    def _on_no_focus(self, ended: SourceEnded) -> None:
-        self._activity = None
-        place = self._place
-        at_ns = None if place is None else max(place.at_ns, ended.at_ns - place.base_ns + place.at_ns)
-        self._health.set("activity", "failed", at_ns, ended.message)
-        if at_ns is not None:
-            self._health.open_gap("activity", ended.reason, at_ns, ended.message)
-        self._loop.set_timer("activity", self._clock.now_ns() + limits.REOPEN_MIN_NS, self._reopen_activity)
+            what = "finished" if screen.finished else "gone"
+            self._on_source(what, next(feed.why_not.message for feed in screen.feeds))

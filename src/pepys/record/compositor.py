@@ -224,7 +224,7 @@ class Compositor:
     def close(self) -> None:
         """Let go of all that is kept."""
         self._close_tiles()
-        self._picture = None
+        self._picture, self._arranged = None, []
         if isinstance(self._way, SwscaleConverter):
             self._way.close()
 

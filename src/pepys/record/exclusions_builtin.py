@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from pepys.record.exclusions_text import plain
+
 PRIVATE_BROWSERS: Final = (
     "Firefox", "LibreWolf", "Waterfox", "Floorp", "Zen", "Tor Browser", "Mullvad Browser", "Chromium", "Chrome", "Edge",
     "Brave", "Vivaldi", "Opera", "Yandex", "Safari", "GNOME Web", "Falkon", "qutebrowser",
@@ -118,12 +120,12 @@ def marked(title: str, applications: Iterable[str], process: str, switches: Iter
         process: its process' name.
         switches: what that process was started with.
     """
-    names = [name.casefold() for name in (*applications, process) if name]
+    names = [plain(name) for name in (*applications, process) if name]
     if any(_KEEPERS.fullmatch(name) for name in names):
         return True
-    # Invisible signs stand in some names: Edge writes its own with a zero-width space.
-    # Marks end a title, so that only its end is looked at: a page may give itself a title of any length.
-    text = _INVISIBLE.sub("", title[-_TAIL_CHARS:]).strip()
+    # Invisible signs stand in some names: Edge writes its own with a zero-width space. Marks end a title, so
+    # that only its end is looked at: a page may give itself a title of any length.
+    text = plain(title[-_TAIL_CHARS:]).strip()
     if _MARKED.search(text):
         return True
     if any(_GECKO.fullmatch(name) for name in names):
@@ -132,10 +134,9 @@ def marked(title: str, applications: Iterable[str], process: str, switches: Iter
 
 
 def _any(words: Iterable[str]) -> str:
-    return "(?:" + "|".join(sorted((re.escape(word) for word in set(words)), key=len, reverse=True)) + ")"
+    return "(?:" + "|".join(sorted((re.escape(plain(word)) for word in set(words)), key=len, reverse=True)) + ")"
 
 
-_INVISIBLE: Final = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 _KEEPERS: Final = re.compile("|".join((*SECRET_KEEPERS.values(), _WHOLE_BROWSERS)))
 _GECKO: Final = re.compile(_GECKO_APPS)
 _DASH: Final = r"(?:^|(?<=\s[-–—|]\s))"

@@ -2,7 +2,8 @@
 
 Owns a source's life: its opening, its descriptor in the loop, and when to try again (`limits.REOPEN_MIN_NS`, doubled
 up to `limits.REOPEN_MAX_NS`). Invariants: nobody waits for a source; one that was closed is never heard again; a film
-that has come to its end is not played again. What a source shows is left to `compositor`, what its coming and going
+that has come to its end is not played again; nothing is opened beside an opening that hangs; in a pause no camera is
+open and nothing is decoded. What a source shows is left to `compositor`, what its coming and going
 means to `screen` and `capture`.
 """
 
@@ -15,13 +16,15 @@ from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing, PepysError
 from pepys.record.loop import Loop
-from pepys.record.ports import Opening, SourceEnded, VideoSource
+from pepys.record.ports import Holds, Opening, SourceEnded, VideoSource
 from pepys.record.probe import display_gone
-from pepys.record.sources import SCREENS, SourceName, Wish
+from pepys.record.sources import AWAITED, SCREENS, SourceName, Wish
 
 Opener = Callable[[SourceName, Wish, Clock], Opening]
 
 _FILMS = frozenset({"file", "pattern"})
+_LET_GO = frozenset({"webcam", "mss"})
+"""Sources that look at something all the time: a pause lets go of them. A screen that tells by itself is only heard."""
 
 _serials = itertools.count(1)
 
@@ -31,15 +34,16 @@ class Feed:
 
     Attributes:
         name: which one.
+        number: by which tracks tell it from the others of the session, from 1 on.
         source: the open source, or None.
         ended: how it ended last, until it is there again.
         error: why the last try to open it failed; None while it is being opened and once it is open.
         on_settled: told of each opening's outcome, as long as nobody has joined.
     """
 
-    def __init__(self, name: SourceName, wish: Wish, opener: Opener, loop: Loop) -> None:
+    def __init__(self, name: SourceName, wish: Wish, opener: Opener, loop: Loop, number: int = 1) -> None:
         """Take what to open; nothing is opened yet."""
-        self.name = name
+        self.name, self.number = name, number
         self.source: VideoSource | None = None
         self.ended: SourceEnded | None = None
         self.error: PepysError | None = None
@@ -52,7 +56,8 @@ class Feed:
         self._fd: int | None = None
         self._timer = f"feed {next(_serials)}"
         self._wait_ns = limits.REOPEN_MIN_NS
-        self._retries = self._finished = False
+        self._retries = self._finished = self._suspended = False
+        self._given_up: Opening | None = None
 
     @property
     def opens(self) -> bool:
@@ -66,11 +71,16 @@ class Feed:
 
     @property
     def returns(self) -> bool:
-        """Whether it is away and may well come back: a window that was closed, or a device or server that hangs."""
+        """Whether it is away and may well come back: a closed window, a monitor unplugged, a hung server."""
         lost = self.ended is not None and self.ended.reason == "device_lost"
         if self.source is not None or not self._retries:
             return False
-        return lost or (self.name.kind == "window" and not display_gone(self._wish.display or ""))
+        return lost or (self.name.kind in AWAITED and not display_gone(self._wish.display or ""))
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was a film and has come to its end, as films do."""
+        return self._finished
 
     @property
     def why_not(self) -> PepysError:
@@ -82,12 +92,35 @@ class Feed:
 
     def open(self) -> None:
         """Begin to open it now, unless it is there or under way, or a film that is over."""
+        self._suspended = False
+        if isinstance(self.source, Holds):
+            self.source.hold(False)
         if self.source is not None or self._opening is not None or self._finished:
             return
         self._loop.clear_timer(self._timer)
-        self.error = None
-        self._opening = self._opener(self.name, self._wish, self._loop.clock)
+        if self._given_up is not None and self._given_up.hangs:
+            # Another thread would hang beside it, each with what it has opened.
+            self._retry_later()
+            return
+        self.error = self._given_up = None
+        try:
+            self._opening = self._opener(self.name, self._wish, self._loop.clock)
+        except (OSError, RuntimeError) as error:
+            self.error = DeviceMissing(f"{self.name} cannot be opened now: {error}", "close other programs")
+            # Never told from within: whoever asks may open others too.
+            self._loop.set_timer(self._timer, self._loop.clock.now_ns(), self._settle_failed)
+            return
         self._watch(self._opening.fileno(), self._on_opening)
+
+    def suspend(self) -> None:
+        """A pause: a camera is let go of, a film stands still; `open` goes on."""
+        self._suspended = True
+        if self.name.kind in _LET_GO:
+            self._loop.clear_timer(self._timer)
+            self._drop_opening()
+            self._drop_source()
+        elif isinstance(self.source, Holds):
+            self.source.hold(True)
 
     def join(self, on_open: Callable[[], None], on_failed: Callable[[], None], on_news: Callable[[], None]) -> None:
         """Listen to it from now on, and open it again whenever it is lost.
@@ -112,6 +145,8 @@ class Feed:
     def close(self) -> None:
         """Let go of it for good."""
         self._retries = False
+        # Whoever listened is let go of too, or both live on until garbage is collected.
+        self._on_open, self._on_failed, self._on_news, self.on_settled = None, _nothing, _nothing, _nothing
         self._loop.clear_timer(self._timer)
         self._drop_opening()
         self._drop_source()
@@ -125,8 +160,7 @@ class Feed:
         except PepysError as error:
             self._drop_opening()
             self.error = error
-            self._retry_later()
-            (self.on_settled if self._on_open is None else self._on_failed)()
+            self._settle_failed()
             return
         if source is None:
             return
@@ -138,13 +172,17 @@ class Feed:
             self._listen()
             self._on_open()
 
+    def _settle_failed(self) -> None:
+        self._retry_later()
+        (self.on_settled if self._on_open is None else self._on_failed)()
+
     def _listen(self) -> None:
         # Not before somebody takes what it tells: a readable descriptor wakes the loop again and again.
         if self.source is not None and self._fd is None:
             self._watch(self.source.fileno(), lambda: self._on_news())
 
     def _retry_later(self) -> None:
-        if self._retries and not self._finished:
+        if self._retries and not self._finished and not (self._suspended and self.name.kind in _LET_GO):
             self._loop.set_timer(self._timer, self._loop.clock.now_ns() + self._wait_ns, self.open)
             self._wait_ns = min(self._wait_ns * 2, limits.REOPEN_MAX_NS)
 
@@ -162,7 +200,7 @@ class Feed:
         if self._opening is not None:
             self._unwatch()
             self._opening.cancel()
-            self._opening = None
+            self._given_up, self._opening = self._opening, None
 
     def _drop_source(self) -> None:
         if self.source is not None:

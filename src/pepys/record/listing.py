@@ -169,9 +169,18 @@ def describe_display(wish: Wish) -> dict[str, Any]:
     try:
         can, geometry = source.capabilities, source.geometry
         size = {"width": geometry.width, "height": geometry.height}
-        return {"display": display, **size, "without": list(can.without), "exclusion": can.exclusion}
+        told = {"without": list(can.without), "exclusion": can.exclusion, "lacking": _lacking(display)}
+        return {"display": display, **size, **told}
+    except PepysError as error:
+        return {"problem": error.message, "remedy": error.remedy}
     finally:
         source.close()
+
+
+def _lacking(display: str) -> list[str]:
+    from pepys.record.adapters.x11.display import lacking_x11
+
+    return list(lacking_x11(display))
 
 
 def main(arguments: list[str]) -> int:
@@ -179,7 +188,7 @@ def main(arguments: list[str]) -> int:
     try:
         patterns = load_settings().record.exclude
     except Usage as error:
-        told: dict[str, Any] = {"sources": [], "display": {"problem": error.message, "remedy": error.remedy}}
+        told: dict[str, Any] = {"display": {"problem": error.message, "remedy": error.remedy}}
     else:
         wish = Wish(None, pointer=False, exclusions=Exclusions(patterns))
         display = describe_display(wish)

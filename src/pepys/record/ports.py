@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +146,15 @@ class VideoSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Holds(Protocol):
+    """A source that can stand still and go on where it was."""
+
+    def hold(self, held: bool) -> None:
+        """Stand still: nothing is made or decoded until it goes on."""
+        ...
+
+
 class Opening(Protocol):
     """A source that is being opened: asynchronous, because a person may be asked and a server may hang."""
 
@@ -165,6 +174,11 @@ class Opening(Protocol):
             DeviceMissing: there is no such source, it was refused, or it cannot be recorded; the message says why.
             Usage: the name means nothing, or too many things.
         """
+        ...
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a thread still tries, though nobody may wait for it any more; it holds what it has opened."""
         ...
 
     def cancel(self) -> None:

@@ -2,7 +2,8 @@
 
 Owns the table and the size that follows from it. Nothing heavy is imported: settings and the command line read it.
 Invariants: a target is even, at least 2x2, never larger than what is shown, and of its proportions as far as those
-rules allow. Which quantiser reaches which fidelity is measured in `docs/decisions/0003`.
+rules allow; an odd last row or column is cut off, never squeezed in. Which quantiser reaches which fidelity is measured
+in `docs/decisions/0003`.
 """
 
 from __future__ import annotations
@@ -35,9 +36,6 @@ QUALITIES: Final = {
     "ultra": Quality(2160, 20, 60),
 }
 
-ENCODERS: Final = ("auto", "x264", "h264_vaapi", "h264_nvenc", "h264_qsv")
-"""What may be asked for: the best that passes a trial, or one by its name."""
-
 
 def target_size(width: int, height: int, lines: int) -> tuple[int, int]:
     """The even size at which a picture is encoded: its shorter side at most `lines`, never larger than it is.
@@ -45,7 +43,9 @@ def target_size(width: int, height: int, lines: int) -> tuple[int, int]:
     Its longer side ends at `PICTURE_SIDE_MAX`, beyond which decoders refuse; a side under two pixels becomes two,
     because a window may shrink to one pixel at any time.
     """
-    shorter, longer = sorted((max(width, 1), max(height, 1)))
+    # Nobody sees a row that is missing; a picture that is scaled by one pixel is blurred all over.
+    width, height = max(width & ~1, 2), max(height & ~1, 2)
+    shorter, longer = sorted((width, height))
     if shorter > lines:
         width, height = width * lines // shorter, height * lines // shorter
         longer = max(width, height)

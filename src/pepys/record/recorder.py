@@ -192,10 +192,19 @@ class Recorder:
             return
         if self.state == "paused":
             self.capture.switch(self.axis(self._clock.now_ns()))
+            self.capture.let_go()
         else:
+            try:
+                self.capture.prepare_switch()
+            except PepysError as problem:
+                self.capture.give_up_switch()
+                done(problem)
+                return
             at_ns = self._end_span()
             self.capture.switch(at_ns)
-            self.capture.prepare()
+            if not self._prepare(pictures=False):
+                done(Busy("the recording ends", "start another one"))
+                return
             self._begin_span(at_ns + self._origin_ns)
         shown = ev.CompositionSet(self.axis(self._clock.now_ns()), tuple(self.capture.sources), self.capture.layout)
         self._work().events(shown, then=lambda error: self._settle(self.state, done, error))
@@ -212,7 +221,9 @@ class Recorder:
         self._push({"push": "state", "state": "ending"})
         for timer in ("second", "beat"):
             self._loop.clear_timer(timer)
-        at_ns = self._end_span() if was == "recording" else self.axis(self._clock.now_ns())
+        # A span that could not be begun is none to end.
+        running = was == "recording" and self.place is not None
+        at_ns = self._end_span() if running else self.axis(self._clock.now_ns())
         self.capture.close()
         self.health.close_gap(None, "pause", at_ns)
         for gap in self.health.open_gaps:
@@ -261,9 +272,21 @@ class Recorder:
         self.place = None
         return at_ns
 
+    def _prepare(self, *, pictures: bool = True) -> bool:
+        """Prepare the next span; whether it can be begun. If not, what was recorded is closed in order."""
+        try:
+            self.capture.prepare(pictures=pictures)
+        except PepysError as error:
+            self._stop_for(error)
+            return False
+        return True
+
     def _on_source(self, what: str, detail: str) -> None:
         """The span cannot go on: the pictures need another, time stood still for long, or the last source is gone."""
         if self.state != "recording":
+            return
+        if what == "finished":
+            self.stop(lambda _error: None)
             return
         if what == "gone":
             self._stop_for(DeviceMissing(detail, "start the display again, then pepys resume"))
@@ -271,10 +294,9 @@ class Recorder:
         at_ns = self._end_span()
         if what == "stalled":
             self.health.open_gap(None, "suspended", at_ns, detail)
-            # The devices' clocks stood still too: their streams begin anew.
-            self.capture.let_go()
-            self.capture.reopen()
-        self.capture.prepare()
+            self.capture.start_anew()
+        if not self._prepare():
+            return
         # Other pictures lose no time; after a stall the span begins now.
         base_ns = self._clock.now_ns() if what == "stalled" else at_ns + self._origin_ns
         self.health.close_gap(None, "suspended", self.axis(base_ns))

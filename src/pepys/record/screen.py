@@ -15,7 +15,7 @@ from pepys.errors import DeviceMissing
 from pepys.media.encoders import Encoders
 from pepys.media.fmp4 import VideoConfig
 from pepys.media.sound import SoundEncoder
-from pepys.record.compositor import Compositor, View
+from pepys.record.compositor import Compositor
 from pepys.record.feeds import Feed, shown_in_shots
 from pepys.record.health import Health
 from pepys.record.layouts import Layout
@@ -24,36 +24,13 @@ from pepys.record.playback import Give, PictureStream, SpanPlace
 from pepys.record.ports import Changed, SourceEnded, VideoSource
 from pepys.record.quality import QUALITIES
 from pepys.record.shots import ShotTaker
+from pepys.record.shown import Shown
+from pepys.record.sources import AWAITED
 from pepys.record.spec import RecordSpec
 from pepys.record.video import VideoTrack
 
 _VIDEO, _SHOTS = "video", "shots"
 _SCREEN = "screen"
-
-
-class _Shown:
-    """One feed in the composition: its view, and the tracks that need it."""
-
-    def __init__(self, feed: Feed, tracks: list[str]) -> None:
-        self.feed, self.tracks = feed, tracks
-        self.view = View(feed.source)
-        self.stale = False
-
-    @property
-    def label(self) -> str:
-        """What tracks name as their source."""
-        source = self.feed.source
-        return source.name if source is not None else str(self.feed.name)
-
-    @property
-    def health(self) -> tuple[str, str]:
-        """State and detail."""
-        source = self.feed.source
-        if source is None:
-            return "failed", self.feed.why_not.message
-        if self.stale:
-            return "degraded", "stale: it tells of changes and gives no pictures"
-        return "healthy", "; ".join(source.capabilities.without)
 
 
 class Screen:
@@ -87,11 +64,11 @@ class Screen:
         self._several = several and spec.video
         in_shots = shown_in_shots(feeds) if spec.shots_interval_ns else None
         self._shown = [
-            _Shown(
+            Shown(
                 feed,
-                [f"{_VIDEO}.{number}" if several else _VIDEO] * spec.video + [_SHOTS] * (feed is in_shots),
+                [f"{_VIDEO}.{feed.number}" if several else _VIDEO] * spec.video + [_SHOTS] * (feed is in_shots),
             )
-            for number, feed in enumerate(feeds, 1)
+            for feed in feeds
         ]
         self._in_shots = next((shown for shown in self._shown if shown.feed is in_shots), None)
         quality = QUALITIES[spec.quality]
@@ -106,6 +83,11 @@ class Screen:
         self._seen_captured = -1
         self.pressed = False
         """While the writer is behind, only the grid's frames are encoded."""
+        self._entered = False
+
+    def enter(self) -> None:
+        """Listen to the feeds from now on; whoever listened before has made its last picture."""
+        self._entered = True
         self._add_tracks()
         for shown in self._shown:
             self._join(shown)
@@ -117,7 +99,12 @@ class Screen:
             for track in shown.tracks:
                 self._health.add(track, shown.label)
 
-    def _join(self, shown: _Shown) -> None:
+    def _join(self, shown: Shown) -> None:
+        if shown.feed.source is None:
+            shown.view.drop()
+        if self._config is not None and self._video is not None:
+            # It was prepared while another still took from the same sources.
+            self._video.look_again(shown.view)
         shown.feed.join(lambda: self._on_back(shown), lambda: self._on_failed(shown), self.hear)
 
     @property
@@ -137,9 +124,14 @@ class Screen:
         return not self.lives and any(feed.returns for feed in self.feeds)
 
     @property
-    def waits_for_window(self) -> bool:
-        """Whether a window that was closed may be opened again: nothing to record is what was asked for meanwhile."""
-        return any(feed.returns and feed.name.kind == "window" for feed in self.feeds)
+    def waits(self) -> bool:
+        """Whether a window or monitor may be there again: nothing to record is what was asked for meanwhile."""
+        return any(feed.returns and feed.name.kind in AWAITED for feed in self.feeds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether films were shown and all of them have come to their end."""
+        return all(feed.finished for feed in self.feeds)
 
     def size(self, track: str) -> tuple[int, int]:
         """Width and height of a track's pictures; zeros for a track without pictures."""
@@ -217,26 +209,42 @@ class Screen:
 
     def close(self) -> None:
         """Let go of what is kept; the feeds are the caller's."""
-        for timer in ("video", "shot", _SCREEN, f"{_SCREEN} ended", f"{_SCREEN} back"):
-            self._loop.clear_timer(timer)
+        if self._entered:
+            for timer in ("video", "shot", _SCREEN, f"{_SCREEN} ended", f"{_SCREEN} back"):
+                self._loop.clear_timer(timer)
         if self._video is not None:
             self._video.close_span()
+        for shown in self._shown:
+            # A source may hold much memory, and feeds that go on know the one who listened last.
+            shown.view.drop()
+
+    def drop_suspended(self) -> None:
+        """A pause has let go of some sources; they come back as others."""
+        for shown in self._shown:
+            if shown.feed.source is None:
+                shown.view.drop()
 
     # --- what the sources tell
 
     def hear(self) -> None:
         """Take what the sources tell, capture what is due, and wait for the next."""
         self._take()
-        if self._video is None:
-            return
-        due_ns = self._video.next_due_ns()
-        if due_ns is None or self.pressed:
+        due_ns = self._video.next_due_ns() if self._video is not None else self._wake_ns()
+        if due_ns is None or (self.pressed and self._video is not None):
             self._loop.clear_timer("video")
         else:
             # At a grid point the grid's frame shows the change: no need to wake twice.
             self._loop.set_timer("video", due_ns, self.hear)
-        if self._video.renewal:
+        if self._video is not None and self._video.renewal:
             self._change("renewal")
+
+    def _wake_ns(self) -> int | None:
+        """When shots without video need a look at what does not tell: a mask that is lifted, a silent server."""
+        if self._place is None:
+            return None
+        sources = [shown.view.source for shown in self._shown]
+        times = [source.wake_ns() for source in sources if source is not None]
+        return min((at_ns for at_ns in times if at_ns is not None), default=None)
 
     def _take(self) -> None:
         if self._video is None:
@@ -263,19 +271,19 @@ class Screen:
                     self._on_end(shown, event)
                 self._changed = self._changed or isinstance(event, Changed)
 
-    def _on_end(self, shown: _Shown, ended: SourceEnded) -> None:
+    def _on_end(self, shown: Shown, ended: SourceEnded) -> None:
         shown.feed.end(ended)
         shown.stale = False
         self._tell(shown, max(ended.at_ns, self._place.base_ns) if self._place is not None else 0)
         self._change("ended")
 
-    def _on_failed(self, shown: _Shown) -> None:
+    def _on_failed(self, shown: Shown) -> None:
         self._tell(shown)
         if not self.lives:
             # What was waited for may never come: that is judged anew.
             self._change("ended")
 
-    def _on_back(self, shown: _Shown) -> None:
+    def _on_back(self, shown: Shown) -> None:
         source = shown.feed.source
         if source is None:
             return
@@ -299,7 +307,7 @@ class Screen:
 
     # --- health
 
-    def _tell(self, shown: _Shown, clock_ns: int | None = None) -> None:
+    def _tell(self, shown: Shown, clock_ns: int | None = None) -> None:
         """Bring state and gaps of a feed's tracks up to date, as of `clock_ns` or now."""
         at_ns = None if self._place is None else self._at(self._clock.now_ns() if clock_ns is None else clock_ns)
         state, detail = shown.health
@@ -307,18 +315,20 @@ class Screen:
             self._note(track, state, detail, shown, at_ns)
         if not self._several:
             return
-        away = [other for other in self._shown if other.feed.source is None]
-        if len(away) == len(self._shown):
+        away = [other for other in self._shown if other.feed.source is None and not other.feed.finished]
+        if self.finished:
+            self._note(_VIDEO, "off", "the films have ended", shown, at_ns)
+        elif not self.lives:
             self._note(_VIDEO, "failed", "no source is there", shown, at_ns)
         else:
             names = ", ".join(str(other.feed.name) for other in away)
             self._note(_VIDEO, "degraded" if away else "healthy", f"without {names}" if away else "", shown, at_ns)
 
-    def _note(self, track: str, state: str, detail: str, shown: _Shown, at_ns: int | None) -> None:
+    def _note(self, track: str, state: str, detail: str, shown: Shown, at_ns: int | None) -> None:
         self._health.set(track, state, at_ns, detail)
         if at_ns is None:
             return
-        if state == "failed":
+        if state == "failed" or (state == "off" and shown.feed.finished):
             ended = shown.feed.ended
             self._health.open_gap(track, ended.reason if ended is not None else "source_closed", at_ns, detail)
         else:
@@ -353,7 +363,11 @@ class Screen:
 
     def _on_shot(self) -> None:
         shown, place, shots = self._in_shots, self._place, self._shots
-        if shown is None or place is None or shots is None or shown.feed.source is None:
+        if shown is None or place is None or shots is None:
+            return
+        # What has changed is heard before it is decided whether the picture is a new one.
+        self._take()
+        if shown.feed.source is None:
             return
         now_ns = self._clock.now_ns()
         report = self._health.tracks[_SHOTS]

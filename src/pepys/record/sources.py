@@ -6,6 +6,7 @@ Pure: a name says what is meant, not whether it is there. Opening is `adapters.o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,6 +31,20 @@ SCREENS: Final = frozenset({"display", "monitor", "region", "mss"})
 OF_DISPLAY: Final = frozenset({"display", "monitor", "region", "window"})
 """Kinds that an X11 display gives."""
 
+AWAITED: Final = frozenset({"window", "monitor"})
+"""Kinds that go away as a matter of course and may be there again: a recording of them alone waits."""
+
+OF_FOCUS: Final = frozenset({"display", "monitor", "region"})
+"""Kinds that show the window in front, whichever it is."""
+
+REGION_SMALLEST: Final = 16
+"""Pixels that a region has each way."""
+
+START_ONE: Final = "start an X server, or name its display with --display, or record without video (--no-video)"
+"""What helps where no X11 display answers."""
+
+_REGION: Final = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceName:
@@ -53,6 +68,21 @@ def parse_source(text: str) -> SourceName:
     if kind not in KINDS or not colon or not arg.strip():
         raise Usage(f"there is no source {text!r}", f"a source is KIND:ARG, with one of the kinds {', '.join(KINDS)}")
     return SourceName(kind, arg)
+
+
+def parse_region(text: str) -> tuple[int, int, int, int]:
+    """Read `WIDTHxHEIGHT+X+Y`: left, top, width, height.
+
+    Raises:
+        Usage: it is something else, or too small to be a picture.
+    """
+    match = _REGION.fullmatch(text)
+    if match is None:
+        raise Usage(f"{text!r} is no region", "write it as WIDTHxHEIGHT+X+Y, such as 800x600+10+20")
+    width, height, left, top = (int(part) for part in match.groups())
+    if min(width, height) < REGION_SMALLEST:
+        raise Usage(f"a region of {width}x{height} is too small", f"it needs {REGION_SMALLEST} pixels each way")
+    return left, top, width, height
 
 
 @dataclass(frozen=True, slots=True)

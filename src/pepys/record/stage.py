@@ -19,10 +19,9 @@ from pepys.record.health import Health
 from pepys.record.layouts import Layout, check_count, default_layout, fitting, parse_layout
 from pepys.record.loop import Loop
 from pepys.record.screen import Screen
-from pepys.record.sources import SourceName, Wish, parse_source
+from pepys.record.sources import OF_FOCUS, SourceName, Wish, parse_source
 from pepys.record.spec import RecordSpec
 
-_FOCUSED = frozenset({"display", "monitor", "region"})
 _VIDEO = "video"
 
 Done = Callable[[PepysError | None], None]
@@ -65,9 +64,13 @@ class Stage:
         self.wish = Wish(spec.display, spec.cursor and spec.video, spec.fps, exclusions)
         self._encoders = Encoders(spec.encoder)
         self.screen: Screen | None = None
+        self.why_not: PepysError | None = None
+        """Why the first source that the start left out was not there."""
         self._feeds: list[Feed] = []
+        self._numbers: dict[SourceName, int] = {}
         self._layout = Layout("passthrough")
         self._coming: tuple[list[Feed], Layout, Done] | None = None
+        self._next: Screen | None = None
 
     # --- the start
 
@@ -101,19 +104,29 @@ class Stage:
         """
         there = [feed for feed in self._feeds if feed.source is not None]
         missing = [feed for feed in self._feeds if feed.source is None]
-        if missing and self._spec.sources_required:
-            raise missing[0].why_not
-        for number, feed in enumerate(missing, len(there) + 1):
-            track = _VIDEO if len(self._feeds) == 1 else f"{_VIDEO}.{number}"
+        if missing:
+            self.why_not = missing[0].why_not
+            if self._spec.sources_required:
+                raise self.why_not
+        for feed in missing:
+            track = _VIDEO if len(self._feeds) == 1 else f"{_VIDEO}.{feed.number}"
             self._health.add(track, str(feed.name), "off", feed.why_not.message)
             feed.close()
         self._feeds = there
         if there:
             self._layout = fitting(self._layout, len(there))
             self.screen = self._make(there, self._layout)
+            self.screen.enter()
+
+    def suspend(self) -> None:
+        """A pause: cameras are let go of, films stand still."""
+        for feed in self._feeds:
+            feed.suspend()
+        if self.screen is not None:
+            self.screen.drop_suspended()
 
     def reopen(self) -> None:
-        """After a pause: try at once to open what is away."""
+        """After a pause: films go on, and what is away is opened at once."""
         for feed in self._feeds:
             feed.open()
 
@@ -147,7 +160,7 @@ class Stage:
         """The display whose focused windows are in the pictures, or would be; None where no screen is recorded."""
         names = [feed.name for feed in self._feeds] if self._spec.video else names_of(self._spec)
         for name in names:
-            if name.kind in _FOCUSED:
+            if name.kind in OF_FOCUS:
                 return name.arg if name.kind == "display" else self._spec.display
         return None
 
@@ -194,10 +207,22 @@ class Stage:
             # Never called from within: the caller's own work comes first.
             self._loop.set_timer("compose", self._loop.clock.now_ns(), look)
 
+    def prepare_switch(self) -> None:
+        """Make canvas and encoder of the composition that is ready, while the old one is still recorded.
+
+        Raises:
+            PepysError: it cannot be recorded.
+        """
+        assert self._coming is not None, "no composition is ready"
+        self._next = self._make(*self._coming[:2])
+        if self._next.lives:
+            self._next.prepare()
+
     def switch(self, at_ns: int) -> None:
         """Show the composition that is ready, from `at_ns` on the axis on; between spans."""
         assert self._coming is not None, "no composition is ready"
         (feeds, layout, _), self._coming = self._coming, None
+        coming, self._next = self._next or self._make(feeds, layout), None
         old, self._feeds, self._layout = self._feeds, feeds, layout
         before = set(self.screen.tracks) if self.screen is not None else set()
         if self.screen is not None:
@@ -205,13 +230,18 @@ class Stage:
         for feed in old:
             if feed not in feeds:
                 feed.close()
-        self.screen = self._make(feeds, layout)
+        self.screen = coming
+        coming.enter()
         for track in sorted(before - set(self.screen.tracks)):
-            self._health.set(track, "off", at_ns, "it is not shown any more")
+            alone = len(feeds) == 1 and track == f"{_VIDEO}.{feeds[0].number}"
+            self._health.set(track, "off", at_ns, f"shown alone in {_VIDEO}" if alone else "it is not shown any more")
 
     def drop_coming(self) -> None:
         """Forget the composition that is being made ready, and what was opened for it."""
         coming, self._coming = self._coming, None
+        if self._next is not None:
+            self._next.close()
+            self._next = None
         for feed in coming[0] if coming is not None else ():
             if feed not in self._feeds:
                 feed.close()
@@ -227,7 +257,9 @@ class Stage:
         return self._layout
 
     def _feed(self, name: SourceName) -> Feed:
-        return Feed(name, self.wish, self._opener, self._loop)
+        # A source keeps its number for the session, so that what is told of its track is told of it alone.
+        number = self._numbers.setdefault(name, len(self._numbers) + 1)
+        return Feed(name, self.wish, self._opener, self._loop, number)
 
     def _make(self, feeds: Sequence[Feed], layout: Layout) -> Screen:
         return Screen(self._spec, feeds, layout, self._loop, self._health, self._on_change, self._encoders)

@@ -149,6 +149,14 @@ class VideoTrack:
     def show(self, view: View, source: VideoSource) -> None:
         """A view has a source again."""
         view.show(source)
+        self.look_again(view)
+
+    def look_again(self, view: View) -> None:
+        """A view's whole picture is due: it is a new one, or somebody else took from its source meanwhile."""
+        if view.source is not None:
+            view.measure()
+            view.source.refresh()
+            view.pending = True
         self._pacer.changed(self._clock.now_ns())
         self._measure()
 
@@ -164,7 +172,9 @@ class VideoTrack:
                     view.pending = True
                     self._pacer.changed(event.at_ns, event.pointer_only)
             elif isinstance(event, Resized):
+                # Pending though the size may be the one it was: another came and went, and the pixels went with it.
                 view.measure()
+                view.pending = True
                 self._pacer.changed(event.at_ns)
                 self._measure()
             else:

@@ -24,7 +24,7 @@ from pepys.sessions.start import StartRequest
 _T = TypeVar("_T")
 _RECORDER_BEGINS = frozenset({"starting", "recording"})
 _FAILING = frozenset({"failed", "restarting"})
-_MAY_CLOSE = ("window:", "file:")  # sources whose end is an end like any other, and no failure
+_MAY_CLOSE = ("window:", "monitor:", "file:")  # sources whose end is an end like any other, and no failure
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # the last one is a terminal that was closed

@@ -17,16 +17,15 @@ from pepys import limits
 from pepys.errors import DeviceMissing, Usage
 from pepys.record import probe
 from pepys.record.layouts import check_count, default_layout, fitting, parse_layout
-from pepys.record.sources import OF_DISPLAY, SourceName, parse_source
+from pepys.record.sources import OF_DISPLAY, OF_FOCUS, SourceName, parse_region, parse_source
 
 if TYPE_CHECKING:
     from pepys.sessions.start import StartRequest
     from pepys.settings import Record
 
-_REGION: Final = re.compile(r"(\d{1,5})x(\d{1,5})\+\d{1,5}\+\d{1,5}")
-_FOCUS_ON: Final = frozenset({"display", "monitor", "region"})
 _CAMERA: Final = "webcam"
 _NOT_WRITTEN: Final = frozenset({"Cc", "Cs"})
+_CLOSED: Final = re.compile(r"\[!?\]?[^\]]*\]", re.DOTALL)
 _VIDEO_ONLY: Final = "leave out --no-video; with it only shots of the display are taken"
 
 
@@ -49,7 +48,7 @@ class Found:
     @property
     def activity(self) -> bool:
         """Whether windows in front are noted: only where the screen that they lie on is shown."""
-        return self.display is not None and any(parse_source(name).kind in _FOCUS_ON for name in self.names)
+        return self.display is not None and any(parse_source(name).kind in OF_FOCUS for name in self.names)
 
 
 def check_words(request: StartRequest) -> None:
@@ -81,6 +80,18 @@ def check_patterns(patterns: Sequence[str]) -> None:
         raise Usage("--exclude got an empty pattern", "give a title or a name, with * for any characters")
     if any(len(pattern) > limits.PATTERN_CHARS for pattern in patterns):
         raise Usage(f"--exclude got a pattern of more than {limits.PATTERN_CHARS} characters", "shorten it with *")
+
+
+def check_brackets(patterns: Sequence[str]) -> None:
+    """Judge patterns that are being written: a bracket that nothing closes stands for itself, which few mean.
+
+    Raises:
+        Usage: one has such a bracket; the error does not repeat it.
+    """
+    if any("[" in _CLOSED.sub("", pattern) for pattern in patterns):
+        raise Usage(
+            "--exclude got a pattern with a [ that no ] closes", "close it, or write [[] for the bracket itself"
+        )
 
 
 def check_settings(settings: Record) -> None:
@@ -161,9 +172,7 @@ def _name(text: str) -> SourceName:
         raise Usage("a source is no line of plain text", f"write KIND:ARG in at most {limits.SOURCE_CHARS} characters")
     name = parse_source(text)
     if name.kind == "region":
-        size = _REGION.fullmatch(name.arg)
-        if size is None or "0" in {size[1].lstrip("0") or "0", size[2].lstrip("0") or "0"}:
-            raise Usage(f"{name} is no part of a screen", "write WIDTHxHEIGHT+X+Y, such as 800x600+10+20")
+        parse_region(name.arg)
     return name
 
 

@@ -8,6 +8,7 @@ import { api, ApiError, isAbort, sentence } from "../api/client";
 import type { Items, Note, Overview } from "../api/types";
 import { live } from "../live/status.svelte";
 import { lastAtMost } from "../player/table";
+import { gapsOf } from "../time/gaps";
 import type { Shots } from "../timeline/draw";
 import { colours } from "../timeline/colours.svelte";
 
@@ -46,6 +47,7 @@ export class SessionModel {
 
   readonly wall_ms = $derived(this.overview ? Date.parse(this.overview.session.started_at) : 0);
   readonly end_ms = $derived(Math.max(1, this.edge_ms, this.overview?.session.wall_ms ?? 0, this.overview?.spans.at(-1)?.end_ms ?? 0));
+  readonly gaps = $derived(this.overview ? gapsOf(this.overview) : []);
   readonly line = $derived(lastAtMost(this.lines, this.now_ms + 1, (one) => one.start_ms));
   readonly shot = $derived(Math.max(0, lastAtMost(this.shots.at_ms, this.now_ms + 1, (at) => at)));
   readonly chapter = $derived(lastAtMost(this.overview?.chapters ?? [], this.now_ms + 1, (one) => one.start_ms));

@@ -1,7 +1,15 @@
-/** What a gap is called: in its place on the timeline, and in a sentence. */
+/** The gaps of a session, as they are drawn, listed and counted, and what one is called. */
 
-import type { Gap, GapTime } from "../api/types";
-import { lengthInFull } from "./format";
+import type { Gap, GapTime, SessionDetail } from "../api/types";
+import { length, lengthInFull } from "./format";
+import { trackWords } from "./sources";
+
+const SECOND_MS = 1000;
+
+/** A gap, and of which track it is, in words; null where nothing at all was recorded. */
+export interface ToldGap extends Gap {
+  who: string | null;
+}
 
 const WORDS: Record<string, string> = {
   pause: "Paused",
@@ -19,10 +27,28 @@ export function gapWord(reason: string): string {
   return WORDS[reason] ?? reason.replaceAll("_", " ");
 }
 
-/** A whole sentence for a gap. */
-export function gapSentence(gap: GapTime | Gap): string {
+/** The gaps of a session and its tracks in order of time; a track that was gone for less than a second is passed over. */
+export function gapsOf(overview: { gaps: Gap[]; session: Pick<SessionDetail, "tracks"> }): ToldGap[] {
+  const whole = overview.gaps.filter((gap) => !gap.track).map((gap) => ({ ...gap, who: null }));
+  const parts = overview.session.tracks.flatMap((track) =>
+    track.gaps
+      .filter((gap) => gap.track && gap.end_ms - gap.start_ms >= SECOND_MS)
+      .map((gap) => ({ ...gap, who: trackWords(track.track, track.source) })),
+  );
+  return [...whole, ...parts].sort((a, b) => a.start_ms - b.start_ms);
+}
+
+/** How long a gap is, at a glance. */
+export function gapLength(gap: GapTime): string {
   const ms = gap.end_ms - gap.start_ms;
-  const span = lengthInFull(ms);
+  return ms < SECOND_MS ? "<1 s" : length(ms);
+}
+
+/** A whole sentence for a gap. */
+export function gapSentence(gap: GapTime | Gap | ToldGap): string {
+  const ms = gap.end_ms - gap.start_ms;
+  const span = ms < SECOND_MS ? "<1 s" : lengthInFull(ms);
+  if ("who" in gap && gap.who) return `${gap.who} gone, ${span}.${gap.track?.startsWith("audio.") ? " The other tracks went on." : ""}`;
   const name = "track" in gap && gap.detail ? gap.detail : gapWord(gap.reason);
   if (gap.reason === "crash" && ms < 500) return "Crash. At most 1 s before it is missing.";
   if (gap.reason === "crash") return `Crash, ${span}. At most 1 s before it is missing.`;

@@ -1,11 +1,12 @@
 /** Paints the lanes. Knows pixels and colours; what there is and where the view stands comes from the caller. */
 
-import type { AppTitle, Chapter, Gap, Note, Track } from "../api/types";
+import type { AppTitle, Chapter, Note } from "../api/types";
 import { lastAtMost } from "../player/table";
 import { clock, hourMinute } from "../time/format";
+import type { ToldGap } from "../time/gaps";
 import { drawGap, drawTrackGap, hatch } from "./gaps-drawn";
 import type { Palette } from "./palette";
-import { gridTimes, rulerSteps, toX, type Lane, type Range } from "./view";
+import { gridTimes, MISSING_ROWS, rulerSteps, toX, type Lane, type Range } from "./view";
 
 export interface Shots {
   at_ms: number[];
@@ -23,8 +24,11 @@ export interface Scene {
   apps: AppTitle[];
   shots: Shots;
   notes: Note[];
-  gaps: Gap[];
-  tracks: Track[];
+  gaps: ToldGap[];
+  /** Tracks that were gone and have no lane of their own; a row each. */
+  missing: readonly string[];
+  /** What stands where applications would, where there can be none. */
+  quiet: string | null;
   colour(app: string): number;
   tile(shot: string): ImageBitmap | undefined;
 }
@@ -41,7 +45,25 @@ export interface Sheet {
   under: ReadonlySet<number>;
 }
 
-const SHOT_LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps" };
+const LEAST_WORDS = 56;
+const LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps" };
+
+/** Where from top to bottom a gap of one track stands: in the track's lane, or in its row of what was missing. */
+export function placeOf(lanes: readonly Lane[], missing: readonly string[], track: string): Pick<Lane, "y" | "h"> | null {
+  const own = lanes.find((one) => one.name === LANES[track]);
+  if (own) return own;
+  const lane = lanes.find((one) => one.name === "missing");
+  const row = Math.min(missing.indexOf(track), MISSING_ROWS - 1);
+  if (!lane || row < 0) return null;
+  const h = lane.h / Math.min(missing.length, MISSING_ROWS);
+  return { y: lane.y + row * h, h };
+}
+
+/** The tracks of gaps that have no lane of their own. */
+export function missingTracks(gaps: readonly ToldGap[], has: (lane: Lane["name"]) => boolean): string[] {
+  const tracks = new Set(gaps.flatMap((gap) => (gap.track ? [gap.track] : [])));
+  return [...tracks].filter((track) => !(LANES[track] && has(LANES[track]))).sort();
+}
 
 export function drawTimeline(sheet: Sheet, scene: Scene): void {
   const { paint } = sheet;
@@ -57,7 +79,7 @@ export function drawTimeline(sheet: Sheet, scene: Scene): void {
   const shots = lane("shots");
   if (shots) drawShots(sheet, scene, shots);
   for (const gap of scene.gaps) wholeGap(sheet, gap);
-  for (const track of scene.tracks) trackGaps(sheet, track);
+  for (const [index, gap] of scene.gaps.entries()) trackGap(sheet, scene, gap, index);
   const notes = lane("notes");
   if (notes) drawNotes(sheet, scene, notes);
 }
@@ -156,6 +178,12 @@ function cover(paint: CanvasRenderingContext2D, picture: ImageBitmap, left: numb
 
 function drawApps(sheet: Sheet, scene: Scene, lane: Lane): void {
   const { paint, ink } = sheet;
+  if (scene.quiet) {
+    const left = Math.max(0, x(sheet, 0)) + 6;
+    paint.font = `italic 14px ${ink.serif}`;
+    paint.fillStyle = ink.ink3;
+    text(paint, scene.quiet, left, lane.y + lane.h / 2, sheet.width - left - 6);
+  }
   for (const app of scene.apps) {
     if (!seen(sheet, app.start_ms, app.end_ms)) continue;
     const left = Math.max(0, x(sheet, app.start_ms));
@@ -231,7 +259,7 @@ function drawNotes(sheet: Sheet, scene: Scene, lane: Lane): void {
   });
 }
 
-function wholeGap(sheet: Sheet, gap: Gap): void {
+function wholeGap(sheet: Sheet, gap: ToldGap): void {
   if (gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) return;
   const start = x(sheet, gap.start_ms);
   const w = Math.max(2, x(sheet, gap.end_ms) - start);
@@ -241,16 +269,41 @@ function wholeGap(sheet: Sheet, gap: Gap): void {
   drawGap(sheet.paint, sheet.ink, gap, area, true);
 }
 
-function trackGaps(sheet: Sheet, track: Track): void {
-  // A source that the film is composed of was gone, not the film.
-  if (track.track.startsWith("video.")) return;
-  const lane = sheet.lanes.find((one) => one.name === SHOT_LANES[track.kind]);
-  if (!lane) return;
-  for (const gap of track.gaps) {
-    if (!gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) continue;
-    const left = x(sheet, gap.start_ms);
-    drawTrackGap(sheet.paint, sheet.ink, { x: left, y: lane.y, w: Math.max(2, x(sheet, gap.end_ms) - left), h: lane.h });
+function trackGap(sheet: Sheet, scene: Scene, gap: ToldGap, index: number): void {
+  if (!gap.track || !seen(sheet, gap.start_ms, gap.end_ms)) return;
+  const place = placeOf(sheet.lanes, scene.missing, gap.track);
+  if (!place) return;
+  const left = x(sheet, gap.start_ms);
+  const right = Math.max(left + 2, x(sheet, gap.end_ms));
+  const row = !sheet.lanes.some((lane) => lane.y === place.y && lane.name !== "missing");
+  drawTrackGap(sheet.paint, sheet.ink, { x: left, y: place.y + (row ? 1 : 0), w: right - left, h: place.h - (row ? 2 : 0) });
+  if (row && gap.who) rowWords(sheet, scene, gap.who, { left, right, middle: place.y + place.h / 2, index });
+}
+
+/** Who was gone: behind the gap where there is room up to the next, else before it, else on it, else cut. */
+function rowWords(sheet: Sheet, scene: Scene, who: string, at: { left: number; right: number; middle: number; index: number }): void {
+  const { paint, ink } = sheet;
+  const mine = scene.gaps.map((gap, index) => ({ gap, index })).filter(({ gap }) => gap.track === scene.gaps[at.index]?.track);
+  const next = mine.find(({ index }) => index > at.index)?.gap;
+  const before = mine.filter(({ index }) => index < at.index).at(-1)?.gap;
+  paint.font = `11px ${ink.sans}`;
+  const wide = paint.measureText(who).width + 12;
+  const behind = Math.min(sheet.width, next ? x(sheet, next.start_ms) : sheet.width) - at.right;
+  const left = Math.max(0, at.left);
+  const on = Math.min(sheet.width, at.right) - left;
+  const write = (from: number, room: number): void => {
+    paint.fillStyle = ink.ink2;
+    text(paint, who, from, at.middle, room);
+  };
+  if (behind >= wide) return write(at.right + 6, wide);
+  // Words before a gap belong to the one before it, where there is one.
+  if (!before && at.left >= wide) return write(at.left - wide + 6, wide);
+  if (on >= wide + 8) {
+    paint.fillStyle = ink.sunken;
+    paint.fillRect(left + 4, at.middle - 6, wide, 12);
+    return write(left + 10, wide);
   }
+  if (behind >= LEAST_WORDS) write(at.right + 6, behind - 12);
 }
 
 /** The whole session in small, with the view as a frame. */

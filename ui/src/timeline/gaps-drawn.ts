@@ -1,8 +1,7 @@
 /** How time that was not recorded is drawn: one picture a reason, so that colour alone says nothing. */
 
 import type { GapTime } from "../api/types";
-import { length } from "../time/format";
-import { gapWord } from "../time/gaps";
+import { gapLength, gapWord } from "../time/gaps";
 import type { Palette } from "./palette";
 
 const PITCH = 9;
@@ -82,7 +81,7 @@ function tear(paint: CanvasRenderingContext2D, ink: Palette, area: Area): void {
 
 function gapWords(paint: CanvasRenderingContext2D, ink: Palette, gap: GapTime, area: Area): void {
   const word = gapWord(gap.reason);
-  const span = length(gap.end_ms - gap.start_ms);
+  const span = gapLength(gap);
   paint.textAlign = "center";
   paint.textBaseline = "middle";
   paint.font = `italic 14px ${ink.serif}`;

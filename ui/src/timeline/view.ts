@@ -73,24 +73,32 @@ export function growingEnd(end_ms: number): number {
 }
 
 export interface Lane {
-  name: "ruler" | "chapters" | "video" | "apps" | "shots" | "notes";
+  name: "ruler" | "chapters" | "video" | "missing" | "apps" | "shots" | "notes";
   label: string;
   y: number;
   h: number;
 }
 
-const HEIGHTS = { ruler: 28, chapters: 24, video: 48, apps: 22, shots: 13, notes: 18 };
-const GAPS = { ruler: 6, chapters: 6, video: 8, apps: 8, shots: 6, notes: 0 };
+const HEIGHTS = { ruler: 28, chapters: 24, video: 48, missing: 14, apps: 22, shots: 13, notes: 18 };
+const GAPS = { ruler: 6, chapters: 6, video: 8, missing: 6, apps: 8, shots: 6, notes: 0 };
 const TALLEST_TILE = 140;
 
-/** The lanes that have something to show, from the top; the video lane takes what height is over. */
-export function layLanes(height: number, has: Record<Lane["name"], boolean>): { lanes: Lane[]; bottom: number } {
+/** Most rows of the lane that tells what was missing; what is more shares the last one. */
+export const MISSING_ROWS = 4;
+
+/**
+ * The lanes that have something to show, from the top; the video lane takes what height is over.
+ *
+ * `rows` is how many rows the lane `missing` has: one for each track that was gone and has no lane of its own.
+ */
+export function layLanes(height: number, has: Record<Lane["name"], boolean>, rows = 1): { lanes: Lane[]; bottom: number } {
   const names = (Object.keys(HEIGHTS) as Lane["name"][]).filter((name) => has[name]);
-  const needed = names.reduce((sum, name) => sum + HEIGHTS[name] + GAPS[name], 0);
+  const tall = (name: Lane["name"]): number => HEIGHTS[name] * (name === "missing" ? Math.min(rows, MISSING_ROWS) : 1);
+  const needed = names.reduce((sum, name) => sum + tall(name) + GAPS[name], 0);
   const over = Math.max(0, Math.min(TALLEST_TILE - HEIGHTS.video, height - needed));
   let y = 0;
   const lanes = names.map((name) => {
-    const h = HEIGHTS[name] + (name === "video" ? over : 0);
+    const h = tall(name) + (name === "video" ? over : 0);
     const lane = { name, label: name === "ruler" ? "" : name.charAt(0).toUpperCase() + name.slice(1), y, h };
     y += h + GAPS[name];
     return lane;

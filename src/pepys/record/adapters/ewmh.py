@@ -23,6 +23,7 @@ from pepys.record.adapters.x11.identity import Facts, IdentityReader, answer, lo
 from pepys.record.exclusions import Exclusions
 from pepys.record.ports import SourceEnded
 
+_EVENTS: Final = int(xcffib.xproto.EventMask.PropertyChange)
 _TITLE_CHARS: Final = 1024
 _RELATIVES: Final = 16
 _CLIENTS: Final = 256
@@ -32,25 +33,30 @@ class EwmhFocus:
     """The focus of one display."""
 
     def __init__(self, display: str, clock: Clock, exclusions: Exclusions) -> None:
-        """Connect and ask for events.
+        """Connect and ask for events; any thread may do so and hand the focus over to the loop.
 
         Raises:
             DeviceMissing: no X server answers.
         """
         self._clock = clock
+        missing = DeviceMissing(f"no X server answers on display {display!r}", "start it, or name another")
         try:
             self._connection = Connection(display)
+        except (xcffib.XcffibException, UnicodeEncodeError) as error:
+            raise missing from error
+        try:
             self._root = int(self._connection.setup.roots[self._connection.pref_screen].root)
             self._reader = IdentityReader(self._connection, self._root, exclusions)
             atoms = self._connection.atoms(("_NET_ACTIVE_WINDOW", "_NET_CLIENT_LIST"))
             self._active, self._clients = atoms.values()
-            self._connection.watch(self._root, int(xcffib.xproto.EventMask.PropertyChange))
+            self._connection.watch(self._root, _EVENTS)
             self._connection.flush()
         except xcffib.XcffibException as error:
-            raise DeviceMissing(f"no X server answers on display {display!r}", "start it, or name another") from error
+            self._connection.disconnect()
+            raise missing from error
         self._window = 0
         # Without a window manager nothing is ever in front, and nothing is told.
-        self._told = ("", "")
+        self._told = ("", "", False)
         self._fresh = True
         self._ended = self._closed = False
 
@@ -90,25 +96,25 @@ class EwmhFocus:
                 matters = matters or event.atom == self._active or event.atom in self._reader.relevant
         return matters
 
-    def _look(self) -> tuple[str, str]:
+    def _look(self) -> tuple[str, str, bool]:
         window = next(iter(self._windows(self._root, self._active, 1)), 0)
         if window != self._window:
             if self._window:
-                self._connection.unwatch(self._window)
+                self._connection.ignore(self._window, _EVENTS)
             self._window = window
             if window:
                 # Heard before it is read, or a change in between is never told.
-                self._connection.watch(window, int(xcffib.xproto.EventMask.PropertyChange))
+                self._connection.watch(window, _EVENTS)
         if not window:
-            return "", ""
+            return "", "", False
         facts = self._relatives(window)
         now = facts.get(window)
         if now is None:
-            return "", ""  # gone
-        if Family(facts, lambda other: self._kin(facts, other), self._root).excludes(window, override=False):
-            return EXCLUDED, ""
+            return "", "", False  # gone
+        if Family(facts, self._reader.client_of, self._root).excludes(window, override=False):
+            return EXCLUDED, "", True
         # The class stands last; it names the application.
-        return (now.identity.applications or ("",))[-1], now.identity.title[:_TITLE_CHARS]
+        return (now.identity.applications or ("",))[-1], now.identity.title[:_TITLE_CHARS], False
 
     def _relatives(self, window: int) -> dict[int, Facts | None]:
         """Facts of a window and of all that its being excluded may depend on."""
@@ -128,10 +134,6 @@ class EwmhFocus:
             facts.update(found)
             wanted = {other for told in found.values() for other in (told.transient_for, *told.leaders)}
         return facts
-
-    def _kin(self, facts: dict[int, Facts | None], window: int) -> list[int]:
-        client = self._reader.client_of(window)
-        return [other for other in facts if self._reader.client_of(other) == client]
 
     def _windows(self, window: int, name: int, most: int) -> tuple[int, ...]:
         kind = xcffib.xproto.GetPropertyType.Any

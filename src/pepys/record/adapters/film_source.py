@@ -32,6 +32,13 @@ PATTERNS: Final = frozenset(_GENERATORS.split())
 
 _OPTION: Final = re.compile(r"([a-z][a-z_0-9]*)=([A-Za-z0-9_./#@+-]*)")
 _READS_FILES: Final = frozenset({"filename", "f"})  # of `life`
+# The library would take more: sums, units, any character between two numbers.
+_SIZE: Final = re.compile(r"(\d{1,5})x(\d{1,5})|[a-z][a-z0-9]*")
+_RATE: Final = re.compile(r"(\d{1,6})(?:\.\d{1,6}|/(\d{1,6}))?|[a-z][a-z-]*")
+_PATCHES: Final = 24  # of `colorchart`
+_ROUNDS_MAX: Final = 10_000  # of `mandelbrot`
+
+_WRITTEN: Final = "write them as size=640x480:rate=30"
 
 _LATE_NS: Final = limits.NS_PER_S
 
@@ -86,8 +93,23 @@ def checked_pattern(name: SourceName) -> str:
     for option in options.split(":") if options else ():
         found = _OPTION.fullmatch(option)
         if found is None or found[1] in _READS_FILES:
-            raise Usage(f"{name}: {option!r} is no option of a test picture", "write them as size=640x480:rate=30")
+            raise Usage(f"{name}: {option!r} is no option of a test picture", _WRITTEN)
+        if not _bearable(found[1], found[2]):
+            most = f"at most {limits.FILM_PICTURE_PX} pixels and {limits.PATTERN_RATE_MAX} pictures a second"
+            raise Usage(f"{name}: {option!r} is more than can be shown", f"{_WRITTEN}: {most}")
     return name.arg
+
+
+def _bearable(option: str, value: str) -> bool:
+    """Whether a pattern of that size, or of that rate, neither fills the memory nor takes a whole processor."""
+    if option in {"size", "s", "patch_size"}:
+        size = _SIZE.fullmatch(value)
+        pieces = _PATCHES if option == "patch_size" else 1
+        return size is not None and int(size[1] or 0) * int(size[2] or 0) * pieces <= limits.FILM_PICTURE_PX
+    if option in {"rate", "r"}:
+        rate = _RATE.fullmatch(value)
+        return rate is not None and int(rate[1] or 0) <= limits.PATTERN_RATE_MAX * int(rate[2] or 1)
+    return option != "maxiter" or (value.isdecimal() and int(value) <= _ROUNDS_MAX)
 
 
 def play(name: SourceName, film: Film, wish: Wish, clock: Clock, ended: str, *, live: bool = False) -> PushedSource:
@@ -154,4 +176,7 @@ class _Player:
             self._start_ns = now_ns - at_ns
         if now_ns - (self._start_ns + at_ns) > _LATE_NS:
             self._start_ns = now_ns - at_ns  # too slow for its own speed: it goes on from here, later
+        if self._start_ns + at_ns - now_ns > limits.FILM_JUMP_NS:
+            # Its times jumped: a counter that wrapped, or another film behind it. Nobody waits days for a picture.
+            self._start_ns = now_ns - at_ns
         return self._start_ns + at_ns

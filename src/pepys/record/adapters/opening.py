@@ -12,7 +12,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from pepys import limits
 from pepys.clock import Clock
@@ -21,31 +21,47 @@ from pepys.record.adapters.wake import Wake
 from pepys.record.ports import VideoSource
 from pepys.record.sources import OF_DISPLAY, SourceName, Wish
 
-Opener = Callable[[], VideoSource]
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=_Closable)
 
 _SLACK_S: Final = 1.0
 
 
-class OpeningSource:
-    """A source that a thread opens; made by `open_source`.
+class InThread(Generic[Opened]):
+    """Something that a thread opens.
 
     The descriptor stays valid until `cancel`, which is to be called when the opening is over, however it ended.
     """
 
-    def __init__(self, name: str, opener: Opener, deadline_s: float = limits.OPEN_S) -> None:
+    def __init__(self, name: str, opener: Callable[[], Opened], deadline_s: float = limits.OPEN_S) -> None:
+        """Begin.
+
+        Raises:
+            OSError: this process may open nothing more.
+            RuntimeError: it may have no more threads.
+        """
         self._name, self._opener = name, opener
         self._wake = Wake()
         self._lock = threading.Lock()
         self._over = False
-        self._source: VideoSource | None = None
+        self._source: Opened | None = None
         self._error: PepysError | None = None
         late = DeviceMissing(
             f"{name} does not answer within {deadline_s:g} s", "look whether its server or driver hangs, then try again"
         )
         self._timer = threading.Timer(deadline_s, lambda: self._settle(None, late))
         self._timer.daemon = True
-        self._timer.start()
-        threading.Thread(target=self._run, name=f"open {name}"[:15], daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"open {name}"[:15], daemon=True)
+        try:
+            self._timer.start()
+            self._thread.start()
+        except RuntimeError:
+            self.cancel()
+            raise
 
     @property
     def name(self) -> str:
@@ -56,7 +72,7 @@ class OpeningSource:
         """Readable when the source is there, or it is certain that it will not be."""
         return self._wake.fileno()
 
-    def poll(self) -> VideoSource | None:
+    def poll(self) -> Opened | None:
         """The open source, once; raises what opening ended with, each time it is asked."""
         with self._lock:
             source, self._source = self._source, None
@@ -65,6 +81,11 @@ class OpeningSource:
             if self._error is not None:
                 raise self._error
         return source
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the thread still tries: nobody can end it from outside."""
+        return self._thread.is_alive()
 
     def cancel(self) -> None:
         """Give up, and let go of the descriptor."""
@@ -89,7 +110,7 @@ class OpeningSource:
             if not self._settle(source, None):
                 source.close()
 
-    def _settle(self, source: VideoSource | None, error: PepysError | None) -> bool:
+    def _settle(self, source: Opened | None, error: PepysError | None) -> bool:
         """The first outcome counts; whether this was it."""
         with self._lock:
             if self._over:
@@ -99,6 +120,10 @@ class OpeningSource:
             self._timer.cancel()
             self._wake.ring()
             return True
+
+
+class OpeningSource(InThread[VideoSource]):
+    """A source of pictures that a thread opens; made by `open_source`."""
 
 
 def open_source(name: SourceName, wish: Wish, clock: Clock) -> OpeningSource:

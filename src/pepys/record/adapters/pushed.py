@@ -3,8 +3,9 @@
 Owns the newest whole picture, in memory that both threads share, and what of it changed since it was last taken.
 Invariants: a picture that nobody took is overwritten by the next one, so that at most one waits; the lock is held for
 copying only; events are coalesced, there are three at most; `geometry` changes when `Resized` is handed out; the end is
-told once; what a deliverer leaves behind (a container, a connection) it closes itself, in its own thread. Where
-pictures come from is left to the deliverers (`mss_source`, `film_source`, `camera`).
+told once; closing waits for nobody: a deliverer that is asked to stop closes what it holds (a container, a connection)
+itself, in its own thread, and nothing that it delivers then is kept. Where pictures come from is left to the deliverers
+(`mss_source`, `film_source`, `camera`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
+from pepys.record.adapters.regions import Rect, plan
 from pepys.record.adapters.tiles import changed
 from pepys.record.adapters.wake import Wake
-from pepys.record.adapters.x11.regions import Rect, plan
 from pepys.record.ports import Bgra, Changed, Geometry, Patch, Resized, SourceEnded, VideoCapabilities, VideoEvent
 
 Deliver = Callable[["PushedSource"], None]
@@ -47,24 +48,24 @@ class PushedSource:
         self._silent_ns = silent_ns
         self._wake = Wake()
         self._lock = threading.Lock()
-        self._stop, self._arrived = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._stop, self._arrived, self._going = threading.Event(), threading.Event(), threading.Event()
+        self._going.set()
         # Shared by both threads, under the lock.
         self._kept: Bgra | None = None
         self._dirty: list[Rect] = []
         self._changed_ns = self._resized_ns = 0
         self._alive_ns = clock.now_ns()
         self._ended: SourceEnded | None = None
+        self._closed = False
         # The reader's alone.
-        self._told_end = self._closed = False
+        self._told_end = False
         self._memory = np.empty(0, np.uint8)
 
     # The deliverer's side.
 
     def start(self, deliver: Deliver) -> None:
         """Run `deliver` in a thread of its own until it returns, fails, or is to stop."""
-        self._thread = threading.Thread(target=self._run, args=(deliver,), name=f"video {self.name}"[:15], daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, args=(deliver,), name=f"video {self.name}"[:15], daemon=True).start()
 
     @property
     def stopping(self) -> bool:
@@ -76,6 +77,7 @@ class PushedSource:
         left_ns = at_ns - self.clock.now_ns()
         if left_ns > 0:
             self._stop.wait(left_ns / limits.NS_PER_S)
+        self._going.wait()
         self.alive()
         return not self._stop.is_set()
 
@@ -94,6 +96,8 @@ class PushedSource:
         if kept is None or kept.shape != pixels.shape:
             fresh = pixels.copy()
             with self._lock:
+                if self._closed:
+                    return False
                 self._kept = fresh
                 self._dirty = [_whole(fresh)]
                 self._resized_ns, self._changed_ns = now_ns, 0
@@ -139,11 +143,13 @@ class PushedSource:
         self._arrived.wait(seconds)
         with self._lock:
             kept, ended = self._kept, self._ended
+            if kept is not None:
+                # In one breath: a size that comes after this one is told.
+                self.geometry = Geometry(kept.shape[1], kept.shape[0])
+                self._resized_ns = 0
         if kept is None:
             self.close()
             raise DeviceMissing(ended.message if ended else f"{self.name} gives no picture", "see `pepys doctor`")
-        self.geometry = Geometry(kept.shape[1], kept.shape[0])
-        self._resized_ns = 0
 
     def fileno(self) -> int:
         """Readable when `poll` has news; -1 when the source is closed."""
@@ -201,16 +207,20 @@ class PushedSource:
                 raise DeviceMissing(f"{self.name} gives no pictures any more", "start it again, then pepys resume")
             return self._kept.copy()
 
+    def hold(self, held: bool) -> None:
+        """Let the deliverer stand still at its next `pause_until`, or go on."""
+        if held and not self._closed:
+            self._going.clear()
+        else:
+            self._going.set()
+
     def close(self) -> None:
-        """Stop the deliverer and wait for it, `limits.SOURCE_STOP_S` at most: a driver may hold it longer."""
-        if self._closed:
-            return
-        self._closed = True
+        """Ask the deliverer to stop, without waiting for it: a driver may hold it long, and the caller is a loop."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(limits.SOURCE_STOP_S)
+        self._going.set()
         self._wake.close()
         with self._lock:
+            self._closed = True
             self._kept, self._dirty = None, []
         self._memory = np.empty(0, np.uint8)
 

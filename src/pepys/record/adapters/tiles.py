@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from pepys.record.adapters.x11.regions import Rect
+from pepys.record.adapters.regions import Rect
 from pepys.record.ports import Bgra
 
 TILE: Final = 32

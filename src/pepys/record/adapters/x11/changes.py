@@ -13,12 +13,11 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from xcffib import damage, xfixes
 
+from pepys.record.adapters.regions import Rect
+from pepys.record.adapters.tiles import changed
 from pepys.record.adapters.x11.connection import Connection, Request
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.ports import Bgra
 
 _NONE: Final = 0
@@ -26,7 +25,6 @@ _SUBTRACT: Final = 3
 _FETCH_REGION: Final = 19
 _REPLY_HEAD: Final = 32
 _RECTANGLE: Final = struct.Struct("=hhHH")
-_TILE: Final = 32
 _FOUND_MAX: Final = 1024
 
 
@@ -152,7 +150,7 @@ class ComparedChanges:
 
     def __init__(self, read: Callable[[], Bgra | None], interval_ns: int, now_ns: Callable[[], int]) -> None:
         self._read, self._interval_ns, self._now_ns = read, interval_ns, now_ns
-        self._last: NDArray[np.uint32] | None = None
+        self._last: Bgra | None = None
         self._found: list[Rect] = []
         self._due_ns = 0
 
@@ -179,37 +177,19 @@ class ComparedChanges:
         self._due_ns = now_ns + max(self._interval_ns, 3 * took_ns)
         if pixels is None:
             return False
-        now = np.ascontiguousarray(pixels).view(np.uint32)[:, :, 0]
-        changed = differences(self._last, now)
-        if self._last is None or self._last.shape != now.shape:
-            self._last = now.copy()
-        for rect in changed:
-            place = np.s_[rect.top : rect.bottom, rect.left : rect.right]
-            self._last[place] = now[place]
-        self._found += changed
+        if self._last is None or self._last.shape != pixels.shape:
+            found = [Rect(0, 0, pixels.shape[1], pixels.shape[0])]
+            self._last = pixels.copy()
+        else:
+            found = changed(self._last, pixels)
+            for left, top, right, bottom in found:
+                self._last[top:bottom, left:right] = pixels[top:bottom, left:right]
+        self._found += found
         if len(self._found) > _FOUND_MAX:
             self._found = [functools.reduce(Rect.union, self._found)]
-        return bool(changed)
+        return bool(found)
 
 
 def _area(event: Any) -> Rect:
     area = event.area
     return Rect(area.x, area.y, area.x + area.width, area.y + area.height)
-
-
-def differences(before: NDArray[np.uint32] | None, now: NDArray[np.uint32]) -> list[Rect]:
-    """Rectangles, in tiles, that cover every pixel that differs; one of all where there is nothing to compare with."""
-    height, width = now.shape
-    if before is None or before.shape != now.shape:
-        return [Rect(0, 0, width, height)]
-    found = []
-    for top in range(0, height, _TILE):
-        bottom = min(top + _TILE, height)
-        columns = (before[top:bottom] != now[top:bottom]).any(axis=0)
-        if not columns.any():
-            continue
-        tiles = np.logical_or.reduceat(columns, np.arange(0, width, _TILE))
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], tiles, [False])).astype(np.int8)))
-        for first, beyond in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            found.append(Rect(first * _TILE, top, min(beyond * _TILE, width), bottom))
-    return found

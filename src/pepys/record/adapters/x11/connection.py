@@ -3,6 +3,8 @@
 Invariants:
 - a server that is silent for `limits.X11_SILENCE_S` while an answer is awaited raises `ServerSilent`; bytes that still
   arrive (a large picture over a slow line) count as life;
+- that verdict holds for every connection to the display that was there by then: the others do not wait in their turn;
+- connecting to a local server that hangs takes no longer either, and leaves neither a thread nor a descriptor;
 - one client has one event mask a window: `watch` adds to what this connection listens to there already;
 - answers to requests that nobody waits for are dropped, never mistaken for events.
 
@@ -11,8 +13,13 @@ What events mean is left to the source, its target, its pointer and its masks.
 
 from __future__ import annotations
 
+import re
 import select
+import socket
 import struct
+import sys
+import threading
+import weakref
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +30,7 @@ from xcffib import composite, damage, randr, res, shape, shm, xfixes, xproto
 
 from pepys.errors import DeviceMissing
 from pepys.limits import X11_SILENCE_S
+from pepys.record.sources import START_ONE
 
 EXTENSIONS: Final = {
     "MIT-SHM": (shm.key, (1, 1)),
@@ -37,19 +45,53 @@ OF_MASKS: Final = (res, shape)
 
 _QUERY_POINTER: Final = 38
 _POINTER_PLACE: Final = struct.Struct("=x?10xIhhhh")
+_LOCAL: Final = re.compile(r"(?:unix)?:(\d+)(?:\.\d+)?")
+_SOCKET: Final = "/tmp/.X11-unix/X"
+_HELLO: Final = struct.pack("=BxHHHHxx", 0x6C if sys.byteorder == "little" else 0x42, 11, 0, 0, 0)
+_WELCOME: Final = b"\x01"
 _OUTPUTS_OF_XWAYLAND: Final = "XWAYLAND"
-_START_ONE: Final = "start an X server, or name its display with --display, or record without video (--no-video)"
 
 
 class ServerSilent(xcffib.XcffibException):  # type: ignore[misc]  # xcffib carries no types
     """The server is there and does not answer."""
 
 
+class _Verdict:
+    """Whether a server was found to be silent, for the connections of one time."""
+
+    silent = False
+
+
+_verdicts: weakref.WeakValueDictionary[str, _Verdict] = weakref.WeakValueDictionary()
+_verdicts_lock = threading.Lock()
+
+
+def _verdict_of(display: str) -> _Verdict:
+    """What a new connection shares with those that are there; a server that was silent and answers begins anew."""
+    with _verdicts_lock:
+        found = _verdicts.get(display)
+        if found is None or found.silent:
+            found = _verdicts[display] = _Verdict()
+        return found
+
+
 class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no types
     """A connection of one source."""
 
     def __init__(self, display: str) -> None:
-        super().__init__(display=display)
+        """Connect.
+
+        Raises:
+            ServerSilent: the server is there and does not answer.
+            xcffib.XcffibException: no server is there, or it refuses.
+        """
+        self._sign = _sign_of_life(display)
+        try:
+            super().__init__(display=display)
+        except BaseException:
+            self._close_sign()
+            raise
+        self._verdict = _verdict_of(display)
         self.descriptor = int(self.get_file_descriptor())
         """Kept: a connection that is gone does not tell it any more."""
         self.quiet_events: set[int] = set()
@@ -57,18 +99,29 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
         self._watched: dict[int, int] = {}
         self._reply, self._error = xcffib.ffi.new("void **"), xcffib.ffi.new("xcb_generic_error_t **")
 
+    def disconnect(self) -> None:
+        """Let go of the server."""
+        super().disconnect()
+        self._close_sign()
+
+    def _close_sign(self) -> None:
+        if self._sign is not None:
+            self._sign.close()
+            self._sign = None
+
     def wait_for_reply(self, sequence: int) -> Any:
         """The answer to a request, as xcffib's own; but a silent server is an error.
 
         Raises:
-            ServerSilent: nothing came for `limits.X11_SILENCE_S`.
+            ServerSilent: nothing came for `limits.X11_SILENCE_S`, here or on another connection to the display.
             xcffib.XcffibException: the request failed, or the connection is over.
         """
         reply, error, lib = self._reply, self._error, xcffib.lib
         reply[0] = error[0] = xcffib.ffi.NULL
         lib.xcb_flush(self._conn)
         while not lib.xcb_poll_for_reply(self._conn, sequence, reply, error):
-            if not select.select([self.descriptor], [], [], X11_SILENCE_S)[0]:
+            if not select.select([self.descriptor], [], [], 0 if self._verdict.silent else X11_SILENCE_S)[0]:
+                self._verdict.silent = True
                 raise ServerSilent("the X server does not answer")
         self.invalid()
         if error[0] != xcffib.ffi.NULL:
@@ -94,7 +147,14 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
         super().request_check(sequence)
 
     def next_event(self) -> Any:
-        """The next event that has arrived: decoded, or its number alone if it is one of `quiet_events`; else None."""
+        """The next event that has arrived: decoded, or its number alone if it is one of `quiet_events`; else None.
+
+        Raises:
+            ServerSilent: another connection to the display found that the server does not answer.
+            xcffib.XcffibException: the connection is over.
+        """
+        if self._verdict.silent:
+            raise ServerSilent("the X server does not answer")
         while True:
             event = xcffib.lib.xcb_poll_for_event(self._conn)
             if event == xcffib.ffi.NULL:
@@ -115,6 +175,13 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
         """Listen to `events` of a window, besides what this connection listens to there already."""
         self._watched[window] = self._watched.get(window, 0) | events
         self.core.ChangeWindowAttributes(window, xproto.CW.EventMask, [self._watched[window]])
+
+    def ignore(self, window: int, events: int) -> None:
+        """Listen to these events of a window no more."""
+        self._watched[window] = self._watched.get(window, 0) & ~events
+        self.core.ChangeWindowAttributes(window, xproto.CW.EventMask, [self._watched[window]])
+        if not self._watched[window]:
+            del self._watched[window]
 
     def unwatch(self, window: int) -> None:
         """The window is gone: forget it."""
@@ -213,17 +280,52 @@ def connect(display: str) -> Connection:
     """
     try:
         connection = Connection(display)
+    except ServerSilent as error:
+        silent = f"the X server of display {display!r} does not answer"
+        raise DeviceMissing(silent, "look whether it hangs, then try again") from error
     except (xcffib.XcffibException, UnicodeEncodeError) as error:
-        raise DeviceMissing(f"no X server answers on display {display!r}", _START_ONE) from error
+        raise DeviceMissing(f"no X server answers on display {display!r}", START_ONE) from error
     try:
         _refuse_xwayland(connection, display)
     except xcffib.XcffibException as error:
         connection.disconnect()
-        raise DeviceMissing(f"display {display} cannot be captured: {error}", _START_ONE) from error
+        raise DeviceMissing(f"display {display} cannot be captured: {error}", START_ONE) from error
     except DeviceMissing:
         connection.disconnect()
         raise
     return connection
+
+
+def _sign_of_life(display: str) -> socket.socket | None:
+    """Ask a local server for any answer: the library waits for ever for the first one of a server that hangs.
+
+    Returns:
+        What the server took for a client; to be closed after the connection: some servers forget everything when their
+        last client goes, and others without XFIXES die when any goes. None where it was refused, or nobody is there.
+
+    Raises:
+        ServerSilent: there is no answer within `limits.X11_SILENCE_S`.
+    """
+    if sys.platform == "win32":
+        return None  # there are no such servers
+    number = _LOCAL.fullmatch(display)
+    for address in (f"\0{_SOCKET}{number[1]}", f"{_SOCKET}{number[1]}") if number is not None else ():
+        asking = socket.socket(socket.AF_UNIX)
+        asking.settimeout(X11_SILENCE_S)
+        try:
+            asking.connect(address)
+            asking.sendall(_HELLO)
+            if asking.recv(1) == _WELCOME:
+                return asking
+        except (TimeoutError, BlockingIOError):
+            asking.close()
+            raise ServerSilent("the X server does not answer") from None
+        except OSError:
+            asking.close()
+            continue  # nobody listens there; the library finds out what is to be said
+        asking.close()
+        return None
+    return None
 
 
 def _refuse_xwayland(connection: Connection, display: str) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.record.sources import SourceName, Wish
+from pepys.record.adapters.regions import Rect
+from pepys.record.sources import START_ONE, SourceName, Wish, parse_region
 
 if TYPE_CHECKING:
     from pepys.record.adapters.x11.connection import Connection
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pepys.record.adapters.x11.windows import WindowMasks
 
 Made = TypeVar("Made")
-
-_START_ONE = "start an X server, or name its display with --display, or record without video (--no-video)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +61,29 @@ def list_x11(wish: Wish, clock: Clock) -> tuple[Found, ...]:
     return found
 
 
+def lacking_x11(display: str) -> tuple[str, ...]:
+    """The extensions of use here that a display lacks.
+
+    Raises:
+        DeviceMissing: the display cannot be captured at all.
+    """
+    connection = _connect(display)
+
+    def look() -> tuple[str, ...]:
+        from pepys.record.adapters.x11.connection import EXTENSIONS
+
+        there = connection.extensions(EXTENSIONS)
+        return tuple(name for name in EXTENSIONS if name not in there)
+
+    lacking = _guarded(connection, display, look)
+    connection.disconnect()
+    return lacking
+
+
 def _display(name: SourceName, wish: Wish) -> str:
     display = name.arg if name.kind == "display" else wish.display or os.environ.get("DISPLAY", "")
     if not display:
-        raise DeviceMissing("no display: $DISPLAY is not set", _START_ONE)
+        raise DeviceMissing("no display: $DISPLAY is not set", START_ONE)
     return display
 
 
@@ -87,7 +105,7 @@ def _guarded(connection: Connection, display: str, make: Callable[[], Made]) -> 
     except xcffib.XcffibException as error:
         connection.disconnect()
         why = str(error) or type(error).__name__
-        raise DeviceMissing(f"display {display} cannot be captured: {why}", _START_ONE) from error
+        raise DeviceMissing(f"display {display} cannot be captured: {why}", START_ONE) from error
     except BaseException:
         connection.disconnect()
         raise
@@ -121,7 +139,8 @@ def _target(
     from pepys.record.adapters.x11.window import WindowTarget
 
     if name.kind == "region":
-        return view.RegionView(connection, f"region {name.arg}", view.parse_region(name.arg))
+        left, top, width, height = parse_region(name.arg)
+        return view.RegionView(connection, f"region {name.arg}", Rect(left, top, left + width, top + height))
     if name.kind == "monitor":
         if "RANDR" not in there:
             raise DeviceMissing(

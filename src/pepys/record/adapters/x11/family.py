@@ -7,11 +7,14 @@ Pure: judges facts that others read. The rules, in order:
 4. what says it belongs to a group follows the group's leader, or any excluded window of the group;
 5. what says nothing of itself, every override-redirect window, and what belongs to a window that is gone, is excluded
    when the same X client owns a window that is excluded by itself: menus and tooltips often say no more.
+
+What all windows together say (which programs and groups have an excluded window) is gathered once for each change, so
+that judging one window costs no look at the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pepys.record.adapters.x11.identity import Facts
@@ -23,13 +26,25 @@ class Family:
     """The family of windows of one display.
 
     Args:
-        facts: of the windows that were read; None for one that could not be.
-        kin: the windows of the X client that made a window.
+        facts: of the windows that were read; None for one that could not be. Call `changed` when what is excluded
+            among them, or a leader of it, is another.
+        client_of: the X client that made a window; 0 is the server itself.
         root: the root window.
     """
 
-    def __init__(self, facts: Mapping[int, Facts | None], kin: Callable[[int], Iterable[int]], root: int) -> None:
-        self._facts, self._kin, self._root = facts, kin, root
+    def __init__(self, facts: Mapping[int, Facts | None], client_of: Callable[[int], int], root: int) -> None:
+        self._facts, self._client_of, self._root = facts, client_of, root
+        self.suspects = False
+        self.changed()
+
+    def changed(self) -> None:
+        """Gather anew what is excluded by itself."""
+        facts = self._facts.items()
+        hidden = [(window, told) for window, told in facts if told is not None and told.excluded]
+        self.suspects = bool(hidden) or None in self._facts.values()
+        """Whether any window may be excluded at all."""
+        self._clients = {self._client_of(window) for window, _ in hidden} - {0}
+        self._leaders = {window for window, _ in hidden} | {leader for _, told in hidden for leader in told.leaders}
 
     def excludes(self, window: int, *, override: bool) -> bool:
         """Whether a window that was read must not be seen; `override`: no window manager rules over it."""
@@ -44,24 +59,8 @@ class Family:
                 window, override = owner, False
                 continue
             if owner and facts.leaders:
-                return self._group_excluded(facts)
+                return not self._leaders.isdisjoint(facts.leaders)
             # An owner that is gone, or a group that is not named: the program is all that is left to judge by.
-            return bool(owner or override or not facts.identity.named) and self._client_excluded(window)
+            alone = owner or override or not facts.identity.named
+            return bool(alone) and self._client_of(window) in self._clients
         return False
-
-    def itself(self, window: int) -> bool:
-        """Whether a window is excluded for what it is itself."""
-        facts = self._facts.get(window)
-        return facts is not None and facts.excluded
-
-    def _group_excluded(self, facts: Facts) -> bool:
-        leaders = set(facts.leaders)
-        if any(self.itself(leader) for leader in leaders):
-            return True
-        return bool(leaders) and any(
-            other is not None and other.excluded and not leaders.isdisjoint(other.leaders)
-            for other in self._facts.values()
-        )
-
-    def _client_excluded(self, window: int) -> bool:
-        return any(self.itself(other) for other in self._kin(window))

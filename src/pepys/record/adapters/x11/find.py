@@ -101,15 +101,10 @@ def find_window(connection: Connection, root: int, wanted: str, excluded: Callab
     raise DeviceMissing(f"no window matches {wanted!r}", f"there are: {_told(there) or 'none'}")
 
 
-def title_of(connection: Connection, window: int) -> str:
-    """A window's title; empty if it has none."""
-    atoms = connection.atoms(_NAMES)
-    return next((node.window.title for node in _look(connection, atoms, (window,)).values()), "")
-
-
 def _refused() -> DeviceMissing:
     return DeviceMissing(
-        "that window is excluded from being recorded", "record another one, or let it in with --no-exclude"
+        "that window is excluded from being recorded",
+        "record another one, leave out the --exclude or the setting that it matches, or turn all off with --no-exclude",
     )
 
 

@@ -17,7 +17,8 @@ import xcffib
 import xcffib.res
 import xcffib.xproto
 
-from pepys.record.adapters.x11.regions import Rect
+from pepys.record.adapters.regions import Rect
+from pepys.record.adapters.x11.titles import read_title
 from pepys.record.exclusions import Exclusions
 
 _TEXT_LONGS: Final = 4096
@@ -107,6 +108,7 @@ class IdentityReader:
         asked = [(name, self._core.InternAtom(False, len(name), name)) for name in ATOMS]
         self.atoms = {name: int(cookie.reply().atom) for name, cookie in asked}
         known = xcffib.xproto.Atom
+        self._kinds = {int(known.STRING): "STRING", self.atoms["COMPOUND_TEXT"]: "COMPOUND_TEXT"}
         self._title_atoms = (self.atoms["_NET_WM_NAME"], known.WM_NAME)
         self._asked_atoms = (
             *self._title_atoms,
@@ -148,7 +150,7 @@ class IdentityReader:
         answers = [answer(cookie) for cookie in [self._ask(window, atom) for atom in self._title_atoms]]
         if None in answers:
             return None
-        new, old = (self._text(reply) for reply in answers)
+        (new, _), (old, _) = (self._text(reply) for reply in answers)
         identity = replace(facts.identity, title=new or old, other_title=old if old != new and new else "")
         return replace(facts, identity=identity, excluded=self._judged(identity, answers))
 
@@ -157,7 +159,7 @@ class IdentityReader:
 
     def _facts(self, window: int, answers: list[Any]) -> Facts:
         new, old, names, transient, hints, state, leader, pid, opacity, opaque, embedded = answers
-        title, older = self._text(new), self._text(old)
+        (title, _), (older, _) = self._text(new), self._text(old)
         # WM_CLASS is instance and class, each ended by a zero byte.
         applications = tuple(part.decode("utf-8", "replace") for part in _bytes(names).split(b"\0") if part)
         process, switches = self._processes.find(self.client_of(window), longs(pid))
@@ -178,21 +180,15 @@ class IdentityReader:
         )
 
     def _judged(self, identity: Identity, answers: list[Any]) -> bool:
-        # A text that is too long to be read whole cannot be judged, and what cannot be judged is not shown.
-        return any(reply.bytes_after for reply in answers) or identity.excluded_by(self._exclusions)
+        if not self._exclusions.active:
+            return False
+        # A text that is too long, or written so that it cannot be read whole, cannot be judged: it is not shown.
+        whole = all(self._text(reply)[1] for reply in answers[: len(self._title_atoms)])
+        return not whole or any(reply.bytes_after for reply in answers) or identity.excluded_by(self._exclusions)
 
-    def _text(self, reply: Any) -> str:
-        raw = _bytes(reply).split(b"\0", 1)[0]
-        if reply.type == xcffib.xproto.Atom.STRING:
-            return raw.decode("latin-1")
-        return raw.decode("utf-8", "replace")
-
-
-def identify(connection: xcffib.Connection, window: int) -> Identity:
-    """Who a window is, for lists of windows; nobody (all fields empty) when it is gone."""
-    root = connection.setup.roots[connection.pref_screen].root
-    facts = IdentityReader(connection, root, Exclusions(builtin=False)).read([window])[window]
-    return facts.identity if facts is not None else Identity()
+    def _text(self, reply: Any) -> tuple[str, bool]:
+        """A title, and whether it was read whole."""
+        return read_title(_bytes(reply), self._kinds.get(int(reply.type), ""))
 
 
 class _Processes:

@@ -52,7 +52,8 @@ class SharedMemory:
             library.shmctl(identifier, _IPC_RMID, None)
 
     def detach(self) -> None:
-        """Let the server go of it; views on this side stay valid."""
+        """Let go of it, and let the server go of it; views that others took stay valid."""
+        self.pixels = np.empty(0, np.uint8)
         self._extension.Detach(self.segment)
 
 

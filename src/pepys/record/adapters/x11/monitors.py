@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from xcffib import randr
 
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection
-from pepys.record.adapters.x11.regions import Rect
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from xcffib import xfixes
 
 from pepys.limits import POINTER_IDLE_NS, POINTER_MOVING_NS
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.ports import Bgra
 
 _DISPLAY_CURSOR: Final = 1
@@ -44,6 +44,7 @@ class Pointer:
         self._image: NDArray[np.uint8] = np.zeros((0, 0, 4), np.uint8)
         self._hot = (0, 0)
         self._drawn: Rect | None = None
+        self._fetched_at: tuple[int, int] | None = None
         self.due_ns = 0
 
     def image_changed(self) -> bool:
@@ -82,6 +83,16 @@ class Pointer:
         """What `stale` named is being read: from now on the pointer counts as drawn there."""
         self._drawn, self._redraw = self._rect(), False
 
+    def veil(self, hides: Callable[[int, int], bool]) -> None:
+        """Forget a look that was fetched where nothing may be seen: what lies there may have given it.
+
+        Call it before `draw`, once every event that arrived was heard; `hides` judges a place of the root.
+        """
+        at, self._fetched_at = self._fetched_at, None
+        if at is not None and hides(*at):
+            self._image, self._image_stale = self._image[:0, :0], True
+            self._place = self._drawn = None
+
     def draw(self, x: int, y: int, pixels: Bgra) -> None:
         """Draw the part of the pointer that lies on a patch at (x, y)."""
         if self._drawn is None:
@@ -112,5 +123,5 @@ class Pointer:
         answer = self._extension.GetCursorImage().reply()
         values = np.array(answer.cursor_image, dtype="<u4")
         self._image = values.view(np.uint8).reshape(answer.height, answer.width, 4)
-        self._hot = (answer.xhot, answer.yhot)
+        self._hot, self._fetched_at = (answer.xhot, answer.yhot), (answer.x, answer.y)
         self._image_stale, self._redraw = False, True

@@ -17,10 +17,10 @@ from xcffib import shm
 
 from pepys.errors import DeviceMissing
 from pepys.limits import PATCHES_A_CAPTURE, X11_PICTURE_PX, X11_REPLY_BYTES
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection, Request
 from pepys.record.adapters.x11.format import PixelFormat
 from pepys.record.adapters.x11.memory import SharedMemory
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.ports import Bgra, Patch
 
 _ALL_PLANES: Final = 0xFFFFFFFF

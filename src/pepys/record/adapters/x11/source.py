@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,19 +22,19 @@ from xcffib import xfixes, xproto
 
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.limits import NS_PER_S, PATCHES_A_CAPTURE, X11_EVENTS_A_PUMP, X11_PING_NS
+from pepys.limits import NS_PER_S, PATCHES_A_CAPTURE, X11_EVENTS_A_PUMP, X11_PING_NS, X11_PUMP_NS
+from pepys.record.adapters.regions import Rect, plan
 from pepys.record.adapters.x11.changes import BoxChanges, Changes, ComparedChanges, RegionChanges
 from pepys.record.adapters.x11.connection import Connection, ServerSilent
 from pepys.record.adapters.x11.pointer import Pointer
 from pepys.record.adapters.x11.reader import open_reader
-from pepys.record.adapters.x11.regions import Rect, plan
 from pepys.record.adapters.x11.view import Gone, Target
 from pepys.record.ports import Bgra, Changed, Geometry, Patch, Resized, SourceEnded, VideoCapabilities, VideoEvent
 
 if TYPE_CHECKING:
     from pepys.record.adapters.x11.windows import WindowMasks
 
-_GRAB_TRIES: Final = 3
+_GRAB_TRIES: Final = 6
 
 
 class X11Source:
@@ -69,15 +70,15 @@ class X11Source:
         self._events: list[VideoEvent] = []
         self._whole = True
         self._bared: set[Rect] = set()
-        self._ended = self._closed = self._stirred = False
+        self._ended = self._closed = self._stirred = self._behind = False
         self._black = self._must_be_black()
         self._with_shm = "MIT-SHM" in there
         self._reader, slow = open_reader(connection, target.layout, target.size, self._root if self._with_shm else None)
-        without = [slow] if slow else []
+        without = [*target.without, *([slow] if slow else [])]
         self._changes = self._open_changes(there, fps, without)
         self._pointer: Pointer | None = None
         if pointer and "XFIXES" in there:
-            self._pointer = Pointer(connection, self._root, target.pointer, Rect(0, 0, *target.size))
+            self._pointer = Pointer(connection, self._root, self._where, Rect(0, 0, *target.size))
         elif pointer:
             without.append("no XFIXES: no pointer")
         self._ping_ns = clock.now_ns() + X11_PING_NS
@@ -101,7 +102,7 @@ class X11Source:
         if not self._ended:
             try:
                 self._pump()
-                if self._look():
+                if self._look() and not self._behind:
                     self._pump()
             except xcffib.XcffibException as error:
                 self._fail(error)
@@ -112,6 +113,8 @@ class X11Source:
         """When to look at the pointer, the picture or the masks next, or whether the server lives."""
         if self._ended:
             return None
+        if self._behind:
+            return self._clock.now_ns()  # what waits in the library's queue no descriptor tells of
         due = [self._ping_ns, self._changes.due_ns(), self._masks.due_ns() if self._masks is not None else None]
         if self._pointer is not None:
             due.append(self._pointer.due_ns)
@@ -126,10 +129,13 @@ class X11Source:
         if self._ended:
             return []
         try:
-            self._pump()
+            heard = self._pump()
             if any(isinstance(event, Resized) for event in self._events):
                 return []
             self._events = [event for event in self._events if not isinstance(event, Changed)]
+            if not heard:
+                self._events.append(Changed(self._clock.now_ns()))
+                return []
             patches = self._read(self._wanted(align))
             if not self._pump():
                 # What is still unheard may tell of a window that must not be seen: look again, rather than show it.
@@ -147,6 +153,8 @@ class X11Source:
             return []  # what was read belongs to a size that is not in force any more
         self._cover(patches)
         if self._pointer is not None and not self._black:
+            if self._masks is not None:
+                self._pointer.veil(self._masks.hides)
             for patch in patches:
                 self._pointer.draw(patch.x, patch.y, patch.pixels)
         return patches
@@ -157,7 +165,8 @@ class X11Source:
             try:
                 if self._ended:
                     break
-                self._pump()
+                if not self._pump():
+                    continue
                 patches = self._read([Rect(0, 0, self.geometry.width, self.geometry.height)])
                 patches = [Patch(0, 0, patch.pixels.copy()) for patch in patches]
                 if not self._pump():
@@ -174,6 +183,9 @@ class X11Source:
         """Let go of the display."""
         if not self._closed:
             self._closed = self._ended = True
+            # Its memory goes at once, also where somebody keeps the source itself.
+            with contextlib.suppress(xcffib.XcffibException):
+                self._reader.close()
             self._connection.disconnect()
 
     # --- events
@@ -181,10 +193,15 @@ class X11Source:
     def _pump(self) -> bool:
         """Take all events that have arrived, and follow the target until it stands still.
 
-        False when a program sends them faster than they can be heard: then not all has been heard.
+        False when a program sends them faster than they can be heard, or they take long to judge: then not all has
+        been heard, and `wake_ns` asks for more.
         """
         connection, changes = self._connection, self._changes
+        self._behind = False
+        until_ns = self._clock.now_ns() + X11_PUMP_NS
         for _ in range(X11_EVENTS_A_PUMP):
+            if self._clock.now_ns() > until_ns:
+                break
             event = None if self._ended else connection.next_event()
             if event is None:
                 if self._ended or not self._stirred:
@@ -199,6 +216,7 @@ class X11Source:
                     self._events.append(Changed(self._clock.now_ns(), pointer_only=True))
             else:
                 self._hear_of_windows(event)
+        self._behind = True
         return False
 
     def _hear_of_windows(self, event: object) -> None:
@@ -322,6 +340,14 @@ class X11Source:
         left, top = self._target.corner
         for patch in patches:
             self._masks.cover(left + patch.x, top + patch.y, patch.pixels)
+
+    def _where(self) -> tuple[int, int] | None:
+        """Where the pointer is in the picture; nowhere on what is masked, for what lies there chooses its look."""
+        place = self._target.pointer()
+        if place is None or self._masks is None or not self._target.of_screen:
+            return place
+        left, top = self._target.corner
+        return None if self._masks.hides(left + place[0], top + place[1]) else place
 
     def _must_be_black(self) -> bool:
         return self._masks is not None and not self._target.of_screen and self._masks.excludes(self._target.window)

@@ -6,21 +6,18 @@ monitor that moves: the view follows. One of which nothing is left is gone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import xcffib
 from xcffib import xproto
 
-from pepys.errors import DeviceMissing, Usage
+from pepys.errors import DeviceMissing
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11 import monitors
 from pepys.record.adapters.x11.connection import Connection, PointerQuery
 from pepys.record.adapters.x11.format import PixelFormat, format_of
-from pepys.record.adapters.x11.regions import Rect
-
-_SMALLEST: Final = 16
-_REGION: Final = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})")
+from pepys.record.sources import REGION_SMALLEST
 
 
 class Gone(Exception):  # an end, not an error
@@ -40,12 +37,14 @@ class Target(Protocol):
         layout: of its pixels.
         window: where changes are told of.
         of_screen: whether it shows a screen, with whatever windows lie there.
+        without: what is missing of what was asked for, in words.
     """
 
     words: str
     layout: PixelFormat
     window: int
     of_screen: bool
+    without: tuple[str, ...]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,6 +86,7 @@ class ScreenView:
     """The whole screen; the other views narrow it."""
 
     of_screen: bool = True
+    without: tuple[str, ...] = ()
 
     def __init__(self, connection: Connection, words: str) -> None:
         self.words = words
@@ -158,10 +158,13 @@ class RegionView(_PartView):
         except Gone as gone:
             size = f"{self._screen.width}x{self._screen.height}"
             raise DeviceMissing(gone.message, f"name a part of the screen, which is {size}") from gone
+        if self.place != wanted:
+            part = f"{self.place.width}x{self.place.height}"
+            self.without = (f"the region reaches beyond the screen: {part} of it are recorded",)
 
     def _narrow(self) -> Rect:
         shared = self._wanted.clip(self._screen)
-        if shared is None or min(shared.width, shared.height) < _SMALLEST:
+        if shared is None or min(shared.width, shared.height) < REGION_SMALLEST:
             raise Gone(f"{self.words} lies outside the screen")
         return shared
 
@@ -191,21 +194,6 @@ class MonitorView(_PartView):
         monitor = monitors.find(monitors.monitors(self._connection, self._root), self._name)
         # A monitor may be told of before the screen has grown for it.
         shared = None if monitor is None else monitor.place.clip(self._screen)
-        if shared is None or min(shared.width, shared.height) < _SMALLEST:
+        if shared is None or min(shared.width, shared.height) < REGION_SMALLEST:
             raise Gone(f"{self.words} is gone")
         return shared
-
-
-def parse_region(text: str) -> Rect:
-    """Read `WxH+X+Y`.
-
-    Raises:
-        Usage: it is something else, or too small to be a picture.
-    """
-    match = _REGION.fullmatch(text.strip())
-    if match is None:
-        raise Usage(f"{text!r} is no region", "write it as WIDTHxHEIGHT+X+Y, such as 800x600+10+20")
-    width, height, left, top = (int(part) for part in match.groups())
-    if min(width, height) < _SMALLEST:
-        raise Usage(f"a region of {width}x{height} is too small", f"it needs {_SMALLEST} pixels each way")
-    return Rect(left, top, left + width, top + height)

@@ -28,6 +28,7 @@ class WindowTarget:
     """A window that is being recorded."""
 
     of_screen: bool = False
+    without: tuple[str, ...] = ()
 
     def __init__(self, connection: Connection, root: int, window: int, words: str) -> None:
         """Redirect the window.
@@ -140,4 +141,7 @@ class WindowTarget:
             if parent in (_NONE, self._root):
                 break
             number = int(parent)
+        for left in set(self._ancestors).difference(chain):
+            # What moves there is none of ours any more.
+            self._connection.ignore(left, xproto.EventMask.StructureNotify)
         self._ancestors = tuple(chain[1:])

@@ -19,12 +19,13 @@ import xcffib.xproto
 
 from pepys import limits
 from pepys.clock import Clock
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection
 from pepys.record.adapters.x11.family import Family
 from pepys.record.adapters.x11.identity import IdentityReader
-from pepys.record.adapters.x11.regions import Rect
 from pepys.record.adapters.x11.windows_shown import Layer, around, shown
-from pepys.record.adapters.x11.windows_tree import Change, WindowTree
+from pepys.record.adapters.x11.windows_top import Change
+from pepys.record.adapters.x11.windows_tree import WindowTree
 from pepys.record.exclusions import Exclusions
 from pepys.record.ports import Bgra
 
@@ -45,7 +46,7 @@ class WindowMasks:
     def __init__(self, connection: Connection, root: int, exclusions: Exclusions, clock: Clock) -> None:
         self._clock = clock
         self._tree = WindowTree(connection, root, IdentityReader(connection, root, exclusions))
-        self._family = Family(self._tree.facts, self._tree.kin, root)
+        self._family = Family(self._tree.facts, self._tree.client_of, root)
         self._excluded: set[int] = set()
         self._region: tuple[Rect, ...] = ()
         self._left: dict[Rect, int] = {}
@@ -53,7 +54,7 @@ class WindowMasks:
         self._update(Change.FAMILY)
 
     def hear(self, event: Any) -> bool:
-        """Take an event of the connection, in order, whatever it is; whether masking changed."""
+        """Take an event of the connection, in order, whatever it is; whether masking may have changed."""
         change = self._tree.hear(event)
         return change is not Change.NOTHING and self._update(change)
 
@@ -73,6 +74,10 @@ class WindowMasks:
             shared = rect.clip(patch)
             if shared is not None:
                 pixels[shared.top - y : shared.bottom - y, shared.left - x : shared.right - x] = 0
+
+    def hides(self, x: int, y: int) -> bool:
+        """Whether a place of the root is black."""
+        return any(r.left <= x < r.right and r.top <= y < r.bottom for r in (*self._region, *self._left))
 
     def due_ns(self) -> int | None:
         """When to `look` next."""
@@ -95,25 +100,50 @@ class WindowMasks:
         top = tree.top_of(window)
         if top not in tree.tops:
             return True
-        tree.learn([other for other in {top, window} - tree.facts.keys()])
+        unread = {top, window} - tree.facts.keys()
+        tree.learn(list(unread))
         if tree.facts[window] is None and window not in tree.tops:
             del tree.facts[window]  # nothing will tell its end
             return True
+        if unread:
+            self._family.changed()
         return self._top_excluded(top) or self._family.excludes(window, override=False)
 
     def _update(self, change: Change) -> bool:
-        """Work out the region anew; whether masking changed."""
+        """Work out the region anew; whether masking may have changed.
+
+        Each event by itself: a place that was entered and left between two pictures stays black for a while. What an
+        event touches is judged, and all windows only where it changed what others are judged by.
+        """
         tree, before = self._tree, self._excluded
+        touched = tree.touched() if change is not Change.PLACE else set()
         if change is Change.FAMILY:
-            suspects = any(facts is None or facts.excluded for facts in tree.facts.values())
-            mapped = [window for window, top in tree.tops.items() if top.mapped and top.depth] if suspects else []
-            # A frame keeps the pixels of a client that is gone, and takes them along when it is moved.
-            kept = {window for window in before if window in tree.tops and tree.tops[window].emptied}
-            self._excluded = kept | {window for window in mapped if self._top_excluded(window)}
+            self._family.changed()
+            judged = tree.tops.keys() if self._family.suspects else before & tree.tops.keys()
+            self._excluded = {window for window in judged if self._hides(window)}
+        elif change is Change.TOP:
+            hidden = {window for window in touched & tree.tops.keys() if self._hides(window)}
+            self._excluded = before - touched | hidden
+        judged_anew = change is not Change.PLACE and self._family.suspects
         if not self._excluded and not self._region:
-            return False
+            return judged_anew
+        if change is Change.TOP and self._excluded == before and self._apart(touched):
+            return judged_anew
         changed = self._replace(shown(self._layers(), limits.MASK_RECTS))
-        return changed or self._excluded != before
+        return changed or judged_anew or self._excluded != before
+
+    def _hides(self, window: int) -> bool:
+        """Whether a top-level window is on the screen and must not be seen."""
+        top = self._tree.tops[window]
+        # A frame keeps the pixels of a client that is gone, and takes them along when it is moved.
+        kept = top.emptied and window in self._excluded
+        return kept or bool(top.mapped and top.depth and self._top_excluded(window))
+
+    def _apart(self, windows: Iterable[int]) -> bool:
+        """Whether windows, none of them gone, lie outside of all that is hidden."""
+        tops = self._tree.tops
+        all_round = around(tops[window].place for window in self._excluded)
+        return all(window in tops and tops[window].place.clip(all_round) is None for window in windows)
 
     def _layers(self) -> list[Layer]:
         """Excluded windows, and of the others those that may lie over them."""
@@ -148,10 +178,11 @@ class WindowMasks:
             self._stale = {around(self._stale)}
 
     def _top_excluded(self, window: int) -> bool:
-        clients = self._tree.clients_in(window)
-        if any(self._family.excludes(client, override=False) for client in clients):
+        tree = self._tree
+        if any(self._family.excludes(client, override=False) for client in tree.clients_in(window)):
             return True
-        if clients:
+        if tree.frames(window):
             # A frame says nothing of itself, and its maker's other windows are no kin of what lies in it.
-            return self._tree.facts.get(window) is None or self._family.itself(window)
-        return self._family.excludes(window, override=self._tree.tops[window].override)
+            facts = tree.facts.get(window)
+            return facts is None or facts.excluded
+        return self._family.excludes(window, override=tree.tops[window].override)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from pepys.record.adapters.x11.regions import Rect
+from pepys.record.adapters.regions import Rect
 
 _PIECES: Final = 32
 """A window cut into more pieces than that is taken whole: more is hidden, and the work stays bounded."""

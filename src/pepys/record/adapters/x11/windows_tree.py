@@ -3,22 +3,22 @@
 Invariants: events are taken in the server's order, so that the model is as the server was at the last one; what an
 event does not carry is read when a window is mapped or put into a frame, never for one that nobody can see; an event
 that a program sent itself is no event of the server and is ignored. A window that goes away while it is read stays in
-the model without facts until the server tells its end.
+the model without facts until the server tells its end. What lies inside windows without a frame's doing is `Inside`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Final
 
 import xcffib.shape
 import xcffib.xproto as x
 
+from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection
 from pepys.record.adapters.x11.identity import Facts, IdentityReader, answer
-from pepys.record.adapters.x11.regions import Rect
+from pepys.record.adapters.x11.windows_inside import Inside
+from pepys.record.adapters.x11.windows_top import Change, Top, outer
 
 _SENT: Final = 0x80
 _LEVELS: Final = 3
@@ -33,35 +33,6 @@ WINDOW_EVENTS: Final = int(x.EventMask.PropertyChange | x.EventMask.StructureNot
 _ANYWHERE: Final = Rect(-32768, -32768, 65536, 65536)
 
 
-class Change(IntEnum):
-    """What an event changed."""
-
-    NOTHING = 0
-    PLACE = 1
-    FAMILY = 2
-
-
-@dataclass(slots=True)
-class Top:
-    """A child of the root.
-
-    Attributes:
-        place: its rectangle in the root, border and all.
-        mapped: whether it is on the screen.
-        override: whether no window manager rules over it.
-        depth: bits a pixel; 0 for a window without pixels, -1 until it is read.
-        shaped: whether it is no plain rectangle; so taken until it is read.
-        emptied: whether the client that it framed is gone, while it is still on the screen with its last pixels.
-    """
-
-    place: Rect
-    mapped: bool = False
-    override: bool = False
-    depth: int = -1
-    shaped: bool = True
-    emptied: bool = False
-
-
 class WindowTree:
     """The top-level windows, bottom first, and the facts of them and of the clients in their frames."""
 
@@ -73,7 +44,11 @@ class WindowTree:
         self._core = connection.core
         self._frames_of: dict[int, set[int]] = {}
         self._clients_in: dict[int, set[int]] = {}
+        self._guests: set[int] = set()
         self._kin: dict[int, set[int]] = {}
+        self._touched: set[int] = set()
+        self._wide = False
+        self._inside = Inside(connection, reader.client_of)
         name = "SHAPE"
         shaped = connection.core.QueryExtension(len(name), name).reply().present
         self._shape: Any = connection(xcffib.shape.key) if shaped else None
@@ -94,16 +69,28 @@ class WindowTree:
     def hear(self, event: Any) -> Change:
         """Take one event of the connection, whatever it is."""
         handler = self._handlers.get(type(event))
-        return Change.NOTHING if handler is None or event.response_type & _SENT else handler(event)
+        change = Change.NOTHING if handler is None or event.response_type & _SENT else handler(event)
+        return Change.FAMILY if change and self._wide else change
+
+    def touched(self) -> set[int]:
+        """The top-level windows of which something else is known since the last call."""
+        found, self._touched, self._wide = self._touched, set(), False
+        return found
+
+    def frames(self, top: int) -> bool:
+        """Whether a top-level window is a frame around the client of somebody else, and no window of its own."""
+        facts = self.facts.get(top)
+        if facts is not None and facts.managed:
+            return False
+        return any(client not in self._guests for client in self.clients_in(top))
 
     def clients_in(self, top: int) -> Iterable[int]:
-        """The windows of programs that lie in a frame."""
+        """The windows of programs that lie in a frame, or inside the window of another program."""
         return self._clients_in.get(top, ())
 
-    def kin(self, window: int) -> Iterable[int]:
-        """The windows of the X client that made a window."""
-        client = self._reader.client_of(window)
-        return self._kin.get(client, ()) if client else ()
+    def client_of(self, window: int) -> int:
+        """The X client that made a window; 0 is the server itself."""
+        return self._reader.client_of(window)
 
     def top_of(self, window: int) -> int:
         """The child of the root in which a window lies; 0 when it is gone."""
@@ -162,12 +149,15 @@ class WindowTree:
     # --- events ---
 
     def _created(self, event: Any) -> Change:
-        if event.parent == self._root and event.window not in self.tops:
-            self._add(event.window, Top(_outer(event), override=bool(event.override_redirect)))
+        if event.parent != self._root:
+            return self._admit(self._inside.came(event.window, event.parent))
+        if event.window not in self.tops:
+            self._add(event.window, Top(outer(event), override=bool(event.override_redirect)))
         return Change.NOTHING
 
     def _destroyed(self, event: Any) -> Change:
         known = event.window in self.tops or event.window in self.facts
+        self._inside.forget(event.window)
         self._drop_top(event.window)
         self._leave_frame(event.window)
         for client in self._clients_in.pop(event.window, ()):
@@ -175,7 +165,7 @@ class WindowTree:
             if self.facts.get(client) is None:
                 self._forget(client)  # it was gone before it could be watched, so that nothing tells its end
         self._forget(event.window)
-        return Change.FAMILY if known else Change.NOTHING
+        return Change.TOP if known else Change.NOTHING
 
     def _mapped(self, event: Any) -> Change:
         top = self.tops.get(event.window)
@@ -184,26 +174,35 @@ class WindowTree:
         top.mapped, top.override = True, bool(event.override_redirect)
         if self.facts.get(event.window) is None:
             self.learn([event.window])
+        self._touched.add(event.window)
+        if top.depth:
+            self._admit(self._inside.enter([event.window]))
         facts = self.facts.get(event.window)
         if facts is None or top.override or not facts.identity.named:
             # It may be a menu: whose, only the other windows of its program tell.
-            unread = [other for other in self.kin(event.window) if other not in self.facts and other in self.tops]
+            client = self.client_of(event.window)
+            unread = [
+                other
+                for other in self._kin.get(client, ())
+                if client and other not in self.facts and other in self.tops
+            ]
             self.learn(sorted(unread)[:_KIN])
-        return Change.FAMILY
+        return Change.TOP
 
     def _unmapped(self, event: Any) -> Change:
         top = self.tops.get(event.window)
         if top is None or event.event != self._root or not top.mapped:
             return Change.NOTHING
         top.mapped = top.emptied = False
-        return Change.FAMILY
+        self._touched.add(event.window)
+        return Change.TOP
 
     def _configured(self, event: Any) -> Change:
         top = self.tops.get(event.window)
         if top is None or event.event != self._root:
             return Change.NOTHING
         before = top.place
-        top.place = _outer(event)
+        top.place = outer(event)
         moved = self._restack(event.window, event.above_sibling)
         return Change.PLACE if moved or top.place != before else Change.NOTHING
 
@@ -222,14 +221,15 @@ class WindowTree:
         return Change.PLACE
 
     def _reparented(self, event: Any) -> Change:
-        if event.event != self._root and event.window not in self._frames_of:
-            return Change.NOTHING
+        if event.event != self._root and (event.event != event.window or event.window not in self._frames_of):
+            return self._admit(self._inside.came(event.window, event.parent))
         self._leave_frame(event.window)
         if event.parent == self._root:
             self._promote(event)
         else:
             self._drop_top(event.window)
             self._enter_frame(event.window, event.parent)
+            self._admit(self._inside.enter([event.window]))
         return Change.FAMILY
 
     def _property(self, event: Any) -> Change:
@@ -237,12 +237,10 @@ class WindowTree:
             return Change.NOTHING
         before = self.facts[event.window]
         if before is not None and self._reader.is_title(event.atom):
-            now = self._reader.retitled(event.window, before)
-            self.facts[event.window] = now
+            self._note(event.window, self._reader.retitled(event.window, before))
         else:
             self.learn([event.window])
-            now = self.facts[event.window]
-        return Change.NOTHING if now == before else Change.FAMILY
+        return Change.NOTHING if self.facts[event.window] == before else Change.TOP
 
     def _reshaped(self, event: Any) -> Change:
         top = self.tops.get(event.affected_window)
@@ -260,12 +258,16 @@ class WindowTree:
             size, state = answer(geometry), answer(attributes)
             if size is not None and state is not None:
                 mapped = state.map_state != x.MapState.Unmapped
-                self._add(window, Top(_outer(size), mapped, bool(state.override_redirect), int(size.depth)))
+                self._add(window, Top(outer(size), mapped, bool(state.override_redirect), int(size.depth)))
         self.learn(list(self.tops))
+        holders = []
         for window, top in self.tops.items():
             facts = self.facts.get(window)
-            if top.depth > 0 and min(top.place.width, top.place.height) > _FRAME_PX and not (facts and facts.managed):
-                self._search_frame(window)
+            if top.depth > 0 and min(top.place.width, top.place.height) > _FRAME_PX:
+                if not (facts and facts.managed):
+                    self._search_frame(window)
+                holders.append(window)
+        self._admit(self._inside.enter(holders))
 
     def _search_frame(self, top: int) -> None:
         """Find the clients in a frame that was there before: nearest to the root, with the sign of being managed."""
@@ -289,16 +291,27 @@ class WindowTree:
         self._kin.setdefault(self._reader.client_of(window), set()).add(window)
 
     def _note(self, window: int, facts: Facts | None) -> None:
+        known, before = window in self.facts, self.facts.get(window)
         self.facts[window] = facts
+        if not known or facts != before:
+            self._changed(window, before, facts)
         self._kin.setdefault(self._reader.client_of(window), set()).add(window)
+
+    def _changed(self, window: int, before: Facts | None, now: Facts | None) -> None:
+        """Work out who may be judged otherwise now: the window's own top-level window, or any (see `family`)."""
+        self._touched.update(self._frames_of.get(window, () if window not in self.tops else (window,)))
+        followed = any(facts is not None and facts.transient_for == window for facts in self.facts.values())
+        self._wide = self._wide or followed or _leads(before) != _leads(now)
 
     def _drop_top(self, window: int) -> None:
         if self.tops.pop(window, None) is not None:
             self.stack.remove(window)
+            self._touched.add(window)
 
     def _forget(self, window: int) -> None:
         self._connection.unwatch(window)
-        self.facts.pop(window, None)
+        if window in self.facts:
+            self._changed(window, self.facts.pop(window), None)
         client = self._reader.client_of(window)
         windows = self._kin.get(client)
         if windows is not None:
@@ -309,15 +322,29 @@ class WindowTree:
 
     def _leave_frame(self, window: int) -> None:
         for frame in self._frames_of.pop(window, ()):
+            self._touched.add(frame)
             self._clients_in[frame].discard(window)
             if not self._clients_in[frame]:
                 del self._clients_in[frame]
-                if frame in self.tops:
+                # The window of a program around a guest lives on, and is painted anew where the guest was.
+                around = self.facts.get(frame) if window in self._guests else None
+                if frame in self.tops and not (around is not None and around.identity.named):
                     self.tops[frame].emptied = self.tops[frame].mapped
+        self._guests.discard(window)
 
-    def _enter_frame(self, window: int, parent: int) -> None:
+    def _admit(self, windows: Sequence[int]) -> Change:
+        """Take in windows that lie inside those of other programs."""
+        guests = [window for window in windows if window not in self._frames_of and window not in self.tops]
+        self.learn([window for window in guests if self.facts.get(window) is None])
+        for window in guests:
+            self._guests.add(window)
+            self._enter_frame(window)
+        return Change.TOP if guests else Change.NOTHING
+
+    def _enter_frame(self, window: int, parent: int = 0) -> None:
         """Note in which frame a window lies, watching it first so that its next move is told."""
-        self.learn([window])
+        if self.facts.get(window) is None:
+            self.learn([window])
         facts = self.facts.get(window)
         if facts is not None and facts.embedded and self._icon(window):
             return
@@ -325,9 +352,10 @@ class WindowTree:
         # that move was not told: then it lies there too.
         now = answer(self._core.QueryTree(window))
         parents = {parent, int(now.parent)} if now is not None else {parent}
-        for frame in {self.top_of(other) for other in parents - {self._root}} - {0, window}:
+        for frame in {self.top_of(other) for other in parents - {self._root, 0}} - {0, window}:
             self._frames_of.setdefault(window, set()).add(frame)
             self._clients_in.setdefault(frame, set()).add(window)
+            self._touched.add(frame)
             if frame in self.tops:
                 self.tops[frame].emptied = False
 
@@ -365,6 +393,6 @@ class WindowTree:
         return self._shape.QueryExtents(window) if self._shape is not None else None
 
 
-def _outer(told: Any) -> Rect:
-    border = 2 * told.border_width
-    return Rect(told.x, told.y, told.x + told.width + border, told.y + told.height + border)
+def _leads(facts: Facts | None) -> tuple[int, ...] | None:
+    """What others are judged by: the groups of a window that is excluded by itself."""
+    return facts.leaders if facts is not None and facts.excluded else None
