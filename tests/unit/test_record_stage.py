@@ -94,7 +94,7 @@ def test_required_and_default_sources_that_are_missing(bench: Bench) -> None:
     stage.close()
     stage = _started(bench, sources=("window:b", "window:a", "window:c"), layout="grid:3")
     assert (stage.layout, stage.sources) == ("grid:3", ["window:a", "window:c"])
-    assert bench.health.tracks["video.3"].state == "off" and bench.health.tracks["video.1"].source == "window:a"
+    assert bench.health.tracks["video.1"].state == "off" and bench.health.tracks["video.2"].source == "window:a"
     stage.close()
     with pytest.raises(Usage):
         bench.stage(sources=("window:a", "window:b")).open()
