@@ -32,6 +32,12 @@ ROOT = (1800, 1000)
 
 
 @pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One take hears all there is, however slow this machine: what is shown too late is not what is proved here."""
+    monkeypatch.setattr("pepys.record.adapters.x11.source.X11_PUMP_NS", 2 * limits.NS_PER_S)
+
+
+@pytest.fixture(autouse=True)
 def grey_root(xserver: XServer) -> Iterator[None]:
     """A root that is not black, so that black is a mask."""
     with Desk(xserver.display) as desk:

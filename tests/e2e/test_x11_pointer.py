@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import xcffib
 import xcffib.xproto
 
 from pepys.clock import SystemClock
@@ -168,3 +170,34 @@ def test_a_pointer_that_never_rests_is_looked_at_fifteen_times_a_second(xserver:
             source.take(2)
         assert 4 <= told <= 8
         source.close()
+
+
+def test_a_pointer_whose_picture_is_refused_ends_nothing(xserver: XServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X servers refuse the picture of a pointer whose program is gone (BadAccess)."""
+    with Painter(xserver.display) as painter:
+        painter.move_pointer(500, 400)
+        use(painter, glyph(painter, CROSSHAIR))
+        source = opened(xserver.display, pointer=True)
+        viewer = Viewer(source)
+        source.poll()
+        viewer.update()
+        assert red(viewer) > 10
+
+        def refused(*_: object) -> None:
+            raise xcffib.xproto.AccessError(xcffib.MemoryUnpacker(bytes(32)))
+
+        monkeypatch.setattr(source._pointer._extension, "GetCursorImage", refused)
+        use(painter, nothing(painter))
+        event(source)
+        viewer.update()
+        assert red(viewer) > 10
+        painter.fill(0, 0, 50, 50, 0x00FF00)
+        viewer.follow(10, 10, 0x00FF00)
+        source.close()
+        later = opened(xserver.display, pointer=True)
+        monkeypatch.setattr(later._pointer._extension, "GetCursorImage", refused)
+        viewer = Viewer(later)
+        later.poll()
+        viewer.update()
+        assert viewer.differs() > 50, "a plain arrow"
+        later.close()

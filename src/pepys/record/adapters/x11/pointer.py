@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import xcffib
 from numpy.typing import NDArray
 from xcffib import xfixes
 
@@ -21,6 +22,7 @@ from pepys.record.adapters.x11.connection import Connection
 from pepys.record.ports import Bgra
 
 _DISPLAY_CURSOR: Final = 1
+_ARROW_PX: Final = 16
 
 
 class Pointer:
@@ -120,8 +122,26 @@ class Pointer:
         return rect if rect.clip(self._within) is not None else None
 
     def _fetch(self) -> None:
-        answer = self._extension.GetCursorImage().reply()
+        self._image_stale = False
+        try:
+            answer = self._extension.GetCursorImage().reply()
+        except xcffib.Error:
+            # The server gives no picture of a pointer whose program is gone: it looks as before until it changes.
+            if not self._image.size:
+                self._image, self._hot, self._redraw = _plain_arrow(), (0, 0), True
+            return
         values = np.array(answer.cursor_image, dtype="<u4")
         self._image = values.view(np.uint8).reshape(answer.height, answer.width, 4)
         self._hot, self._fetched_at = (answer.xhot, answer.yhot), (answer.x, answer.y)
-        self._image_stale, self._redraw = False, True
+        self._redraw = True
+
+
+def _plain_arrow() -> NDArray[np.uint8]:
+    """An arrow that points up and left: black within white, premultiplied."""
+    rows, columns = np.mgrid[0:_ARROW_PX, 0:_ARROW_PX]
+    body = (columns <= rows) & (rows + columns // 2 < _ARROW_PX)
+    inner = (columns < rows) & (columns > 0) & (rows + columns // 2 < _ARROW_PX - 1)
+    image = np.zeros((_ARROW_PX, _ARROW_PX, 4), np.uint8)
+    image[body] = 255
+    image[inner, :3] = 0
+    return image
