@@ -40,6 +40,9 @@ def test_a_users_glob_is_for_a_whole_title_or_name(
     [
         ("*Überweisung*", unicodedata.normalize("NFD", "Überweisung.pdf - Files")),
         (unicodedata.normalize("NFD", "*Überweisung*"), "Überweisung.pdf"),
+        ("*iş bankası*", "İş Bankası - Mozilla"),
+        ("*istanbul*", "İSTANBUL"),
+        ("*ISTANBUL*", "ıstanbul"),
         ("*secret*", "my s\u200bec\u00adret\u200d plan"),
         ("*sec\u200bret*", "my secret plan"),
         ("*secret*", "my \uff33\uff25\uff23\uff32\uff25\uff34 plan"),

@@ -83,6 +83,8 @@ def track_state(track: Mapping[str, Any]) -> str:
 def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, Any]] = ()) -> str:
     """What a track of an ended session came to: `whole`, or its gaps and its last trouble."""
     if track["state"] == "off":
+        if track.get("segments") or track.get("frames_captured"):
+            return f"until it ended: {track['detail']}" if track.get("detail") else "until it ended"
         return f"left out: {track['detail']}" if track.get("detail") else "off"
     gaps = list(track["gaps"])
     crashes = [gap for gap in session_gaps if gap["reason"] == "crash"]

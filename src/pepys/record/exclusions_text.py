@@ -21,7 +21,8 @@ def plain(text: str) -> str:
     if not text.isascii():
         # Case folding may undo the form, and what is invisible may stand between a letter and its accent.
         text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
-        text = unicodedata.normalize("NFKC", text)
+        # Turkish has an i with and one without a dot, in both cases; case folding knows only ours.
+        text = unicodedata.normalize("NFKC", text).replace("i\u0307", "i").replace("\u0131", "i")
     return _INVISIBLE.sub("", text).casefold()
 
 

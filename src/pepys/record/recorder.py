@@ -331,7 +331,9 @@ class Recorder:
 
     def _note_beats(self, at_ns: int) -> None:
         self.capture.count()
-        beats = [ev.Beat(r.track, at_ns, *r.totals) for r in self.health.tracks.values() if r.state != "off"]
+        beats = [
+            ev.Beat(r.track, at_ns, *r.totals) for r in self.health.tracks.values() if r.state != "off" or any(r.totals)
+        ]
         self._work().events(*beats)
 
     # --- trouble
