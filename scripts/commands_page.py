@@ -60,7 +60,8 @@ An error is one line on stderr that says what failed, why and what to do; with `
   `--webcam` adds the first camera, behind those that are named. `pepys doctor` lists what exists. A kind of source:
   `display::1`, `monitor:HDMI-1`, `region:800x600+10+20`, `window:0x1400003`, `mss:1` (a monitor by its number, through
   a portable library), `webcam:/dev/video0`, `file:talk.mp4`, `pattern:testsrc2=size=1280x720:rate=30`.
-- **Films** (`file:`) are played once, at their own speed, and their end is a gap of their track. A film is one local
+- **Films** (`file:`) are played once, at their own speed, and their end is a gap of their track; when nothing
+  else is recorded the recording ends with them. A film is one local
   file that holds its pictures itself: mp4, mov, mkv, webm, avi, mpeg (also transport streams), ogg, flv, asf and wmv,
   gif and apng, mjpeg, ivf, mxf, nut, dv or y4m. Playlists, lists of films, single pictures and anything else are
   exit 4, and nothing that they name is opened. Pictures have 2 to 8192 pixels a side and at most 8192x4320 in all; a
@@ -89,7 +90,8 @@ An error is one line on stderr that says what failed, why and what to do; with `
   no picture for more than a second is `degraded`, and called stale.
 - **Excluding.** `--exclude` takes a glob, in any case and spelling, against a window's title, application and process;
   with `[record] exclude` in the config file it is added to those. Private browsing and password managers are excluded
-  without a word. The pixels of such a window, its menus, tooltips and dialogs are black before anything is composed or
+  without a word, as far as they can be told: Chrome and Chromium do not mark private windows on X11 unless they were
+  started with `--incognito`. The pixels of such a window, its menus, tooltips and dialogs are black before anything is composed or
   encoded; of its title and application nothing is written, and activity says `excluded`. What is painted of it
   elsewhere cannot be known: a compositing manager's overview, window switcher, thumbnails and animations show its
   picture in another place, a taskbar or another program's list may name it, a notification may quote it. A program
