@@ -91,10 +91,10 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Excluding.** `--exclude` takes a glob, in any case and spelling, against a window's title, application and process;
   with `[record] exclude` in the config file it is added to those. Private browsing and password managers are excluded
   without a word, as far as they can be told: Chrome and Chromium do not mark private windows on X11 unless they were
-  started with `--incognito`. The pixels of such a window, its menus, tooltips and dialogs are black before anything
-  is composed or encoded; of its title and application nothing is written, and activity says `excluded`. What is
-  painted of it elsewhere cannot be known: a compositing manager's overview, window switcher, thumbnails and animations show its
-  picture in another place, a taskbar or another program's list may name it, a notification may quote it. A program
+  started with `--incognito`. The pixels of such a window, its menus, tooltips and dialogs are black before anything is
+  composed or encoded; of its title and application nothing is written, and activity says `excluded`. What is painted
+  of it elsewhere cannot be known: a compositing manager's overview, window switcher, thumbnails and animations show
+  its picture in another place, a taskbar or another program's list may name it, a notification may quote it. A program
   inside another one's window is found six windows deep. The pointer is not drawn while it is on what is black. A title
   that cannot be read whole counts as excluded. `--no-exclude` turns all of it off. A source that shows a screen and
   cannot keep windows out (`mss`) is refused while anything is excluded, exit 4. Patterns are kept with the session,
