@@ -77,10 +77,38 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Layouts.** `passthrough` is one source as it is. `grid` has as many columns as two, `grid:1` to `grid:4` as many as
   it says. `side-by-side` aligns two to four. `pip` puts the second source into a corner of the first: `pip:top-left`,
   `top-right`, `bottom-left`, `bottom-right`, each with `:small`, `:medium` or `:large`. Without `--layout` a webcam
-  beside one other source is `pip`, everything else `grid`. `pepys set` changes sources and layout while it records,
-  and nothing else: quality, rate, sound and exclusions are those of the start.
+  beside one other source is `pip`, everything else `grid`. `pepys set` changes sources, layout, what is muted and the
+  balance while it records, and nothing else: quality, rate, devices and exclusions are those of the start.
 - **Pictures a second.** `--fps N` bounds how often changes are shown. One picture each 0.8 s comes besides, changed or
   not: it begins the next piece of the film.
+- **Sound devices.** `--mic` and `--system` name one as the sound server lists it (`pepys doctor` shows them with rate
+  and level); such a track stays with it. A track that names none goes where the default device goes: the new one is
+  started before the old one is stopped. A device that goes away is replaced by the default, and taken again when it is
+  back; the gap says why and names both. A sound server that ends or starts anew costs a gap of its tracks and nothing
+  else. While there is no device it is tried again until the recording ends.
+- **Mute and balance.** `pepys set --mute mic` records silence of the microphone, `--unmute mic` hears it; `system`
+  and the names of a graph's gains go too. It takes effect within 20 ms, without a click, and only from then on: nothing
+  is taken back. `--balance` is about the mix that plays with the film: 50 is both whole, below it the system is turned
+  down, above it the microphone; 0 and 100 are one alone. The tracks themselves are never turned down by it.
+- **Account.** Every sample that a device gave is recorded, or counted: `show` says for each track of sound how many
+  samples there are and what they are made of: recorded, put in or left out because the device's clock differs, silent
+  where nothing came (by reason), muted, refused by the disk. `exact` means that the sums hold to the last sample. What
+  was lost is listed with its time and reason. After a crash the account ends with what was stored; what lies between
+  that and the crash is a loss. Sessions of earlier versions have no account.
+- **Clocks.** A device whose clock differs from the computer's is corrected by up to 0.5 % as it goes; beyond that
+  samples are left out or put in, in steps of at most 20 ms. `show` tells how much, and the rate.
+- **Silence** costs almost nothing: where nothing is to be heard the encoder is told so, and speech is looked for only
+  where somebody may speak. A microphone that gives nothing but zeros for 30 s is told as "recording, but nothing is
+  heard"; it goes on recording.
+- **Levels.** While it records, the line of `record` and `status --watch` shows each track's last second and its peak in
+  dBFS; `status --json` has it in `tracks[].level`: `peak_db`, `loudness_lufs`, `voice`. Twenty levels a second are kept
+  with the session for the page's waveform; no sound is decoded to draw it.
+- **Sound graphs.** `--sound-graph FILE` replaces the way of sound by one of your own: JSON of at most 64 KiB and 64
+  nodes, `{"nodes": [{"name", "kind", "params"}], "edges": [[from, to]]}`. Sources are `microphone`, `system`, `file`,
+  `tone` and `silence`; filters `gain`, `resample`, `downmix`, `high_pass`, `denoise`, `loudness`, `limiter`, `voice`,
+  `meter` and `mix`; sinks `encoder`, `tap`, `meter` and `null`. A graph that does not hold together is exit 2 and names
+  the node. `show ID --graph` draws the graph of a session in Mermaid; `show ID --graph --json` has one to begin with,
+  under `graph`.
 - **What is missing** of what a display could give (DAMAGE, MIT-SHM, XFIXES, a part of a region that lies beyond the
   screen) is said once when it begins, and by `status`.
 - **Shots** show the first source that is a screen, else the first; the text that can be searched is read from them, so

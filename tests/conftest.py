@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pepys.demo.servers import SoundServer, WindowManager, XServer
+from pepys.demo.servers import Server, SoundServer, WindowManager, XServer
+from pepys.demo.sound_servers import PipeWireServer
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting, display or sound server of the machine under test reaches a test by accident."""
     for name in list(os.environ):
-        if name.startswith(("PEPYS_", "PULSE_")) or name in {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}:
+        if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_")) or name in {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}:
             monkeypatch.delenv(name)
 
 
@@ -66,6 +67,25 @@ def window_manager(xserver: XServer) -> Iterator[WindowManager]:
 def sound_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
     """A private PulseAudio with `pepys_null` (system) and `pepys_mic`, in force for this process and its children."""
     with SoundServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def pipewire_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeWireServer]:
+    """A private PipeWire with the same devices as `sound_server`, in force for this process and its children."""
+    with PipeWireServer() as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(params=[SoundServer, PipeWireServer], ids=["pulseaudio", "pipewire"])
+def any_sound_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Each of the two sound servers in turn, in force for this process and its children."""
+    kind: type[SoundServer | PipeWireServer] = request.param
+    with kind() as server:
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         yield server

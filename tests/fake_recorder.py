@@ -1,7 +1,7 @@
 """A recorder without devices: writes a real session and speaks the real protocol, so that hosts can be tested.
 
 `FAKE_RECORDER` in the environment tells how it misbehaves: words such as `slow`, `dead`, `refuse:pause`, `hang:pause`,
-`die:pause`, `fails:audio.mic`, `full`, `gone`, `crash`.
+`die:pause`, `fails:audio.mic`, `warns:audio.mic`, `full`, `gone`, `crash`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pepys.store.keys import StoreKeys
 from pepys.store.store import Store
 from pepys.store.writer import SessionWriter
 
+LEVEL = {"peak_db": -23.4, "loudness_lufs": -30.0, "voice": True}
 SEGMENT = b"not really media " * 100
 
 
@@ -56,6 +57,8 @@ class FakeRecorder:
         self.tracks = {"video": "healthy", "audio.mic": "healthy", "shots": "healthy"}
         self.tracks.update({track: "off" for track, _ in spec.absent})
         self.sources, self.layout = list(spec.sources), spec.layout
+        self.sound = {"gains": {"mic": {"muted": False, "gain_db": 0.0}}, "balance": 50}
+        self.warned: set[str] = set()
         self.notes = 0
         self.base_ns = self.clock.now_ns()
         self.writer = self._open(store)
@@ -112,15 +115,25 @@ class FakeRecorder:
             {
                 "track": track, "source": "fake", "state": state, "detail": details.get(track, ""),
                 "attempt_ms_ago": 1, "capture_ms_ago": 1, "write_ms_ago": 1, "captured": 0, "encoded": 0, "dropped": 0,
+                **({"level": LEVEL} if track.startswith("audio.") and state == "healthy" else {}),
             }
             for track, state in self.tracks.items()
         ]  # fmt: skip
         return {
             "session": self.spec.session, "state": self.state, "started_wall_ns": self.clock.wall_ns(),
             "recorded_ms": 1000, "wall_ms": 1000, "bytes": len(SEGMENT), "spans": self.span + 1, "tracks": tracks,
-            "sources": self.sources, "layout": self.layout, "gaps_open": [],
+            "sources": self.sources, "layout": self.layout, "sound": self.sound, "gaps_open": [],
             "disk": {"free_bytes": 10**12, "seconds_left": None},
         }  # fmt: skip
+
+    def hear(self, args: dict[str, Any]) -> None:
+        gains: Any = self.sound["gains"]
+        for word, muted in (("mute", True), ("unmute", False)):
+            for name in args.get(word, []):
+                if name not in gains:
+                    raise Usage(f"there is no gain {name}", f"these are there: {', '.join(gains)}")
+                gains[name] = {"muted": muted, "gain_db": 0.0}
+        self.sound = {"gains": gains, "balance": args.get("balance", self.sound["balance"])}
 
     def on_request(self, peer: Peer, request: Message) -> None:
         do = str(request.get("do"))
@@ -141,6 +154,7 @@ class FakeRecorder:
         elif do == "set":
             self.sources = args.get("sources", self.sources)
             self.layout = args.get("layout", self.layout)
+            self.hear(args)
         elif do == "pause" and self.state == "recording":
             self.end_span()
             self.enter("paused")
@@ -181,6 +195,16 @@ class FakeRecorder:
             if kind == "fails" and self.tracks.get(track) == "healthy":
                 self.tracks[track] = "failed"
                 self.server.push({"push": "track", "track": track, "state": "failed", "detail": "the cable is out"})
+            elif kind == "warns" and track not in self.warned:
+                self.warned.add(track)
+                told = {"track": track, "kind": "quiet", "text": "recording, but nothing is heard", "at_ms": 30_000}
+                self.server.push({"push": "track", "track": track, "state": "degraded", "detail": told["text"]})
+                self.server.push({"push": "warning", **told})
+                self.server.push({"push": "warning", **told, "kind": "switched", "text": "switched from a to b"})
+        peaks = [-60] * 4 + [-23] * 4 + [0] * 4 + [-23] * 4 + [-60] * 4
+        self.server.push(
+            {"push": "levels", "levels": {"audio.mic": {"peaks": peaks, "loudness": peaks, "voice": [1] * 20}}}
+        )
         if "crash" in self.words:
             os.kill(os.getpid(), signal.SIGKILL)
         error: PepysError | None = None

@@ -21,10 +21,12 @@ from pepys.limits import FRAGMENT_NS, NS_PER_MS, NS_PER_S
 from pepys.media.colour import Picture, converter
 from pepys.media.fmp4 import FragmentWriter, SoundSample, VideoSample, init_segment, mime_type
 from pepys.media.image import encode_png
+from pepys.media.meter import Meter
 from pepys.media.sound import AacEncoder, OpusEncoder
 from pepys.media.video import H264Encoder
 from pepys.model import events as ev
 from pepys.model.ids import new_session_id, new_short_id
+from pepys.model.sound_levels import pack
 from pepys.store.store import Store
 from pepys.store.writer import SessionWriter
 
@@ -53,6 +55,7 @@ class Made:
         size: of the screen.
         segment_s: length of a segment.
         ended: whether the session was ended; a session that was not is `interrupted`.
+        levels: whether the levels of the sound tracks are noted, as a recorder does; older sessions have none.
     """
 
     name: str = "Made session"
@@ -66,6 +69,7 @@ class Made:
     tags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ended: bool = True
+    levels: bool = False
     focus: tuple[tuple[str, str], ...] = field(default=(("xterm", "notes.txt - editor"),))
 
 
@@ -161,8 +165,12 @@ def _media(writer: SessionWriter, made: Made, span: int, at_ns: int, media_ns: i
     if made.video:
         _video(writer, made, span, at_ns, media_ns, length_ns, samples)
     if made.sound:
-        _opus(writer, made, "audio.mic", span, at_ns, media_ns, samples)
-        _opus(writer, made, "audio.system", span, at_ns, media_ns, silent)
+        for track, sound in (("audio.mic", samples), ("audio.system", silent)):
+            _opus(writer, made, track, span, at_ns, media_ns, sound)
+            if made.levels:
+                meter = Meter(1)
+                meter.add(sound)
+                writer.append(*(pack(level, track, at_ns) for level in (*meter.take(), *meter.end())))
 
 
 def _sound(made: Made, media_ns: int, length_ns: int) -> NDArray[np.int16]:

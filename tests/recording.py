@@ -19,6 +19,7 @@ from pepys.model.ids import new_session_id
 from pepys.model.session import Segment, Session, Track
 from pepys.record import wire
 from pepys.record.launch import Launched, launch
+from pepys.record.sound_plan import Device, default_graph
 from pepys.record.spec import Order, RecordSpec
 from pepys.store.reader import load
 from pepys.store.store import Store, open_store
@@ -77,6 +78,10 @@ class Recording:
 def order(home: Path, store: Store, **asked: Any) -> Order:
     """An order with everything off that is not asked for."""
     session = str(asked.pop("session", new_session_id(store.clock.wall_ns())))
+    devices = {name: Device(asked.pop(name)) if asked.get(name) else None for name in ("mic", "system")}
+    graph = default_graph(devices["mic"], devices["system"])
+    if graph is not None:
+        asked["sound_graph"] = graph.to_json()
     spec = RecordSpec(
         home=str(home), session=session, name="a test", socket=str(home.parent / f"{session[-6:]}.sock"),
         run_file=str(home / "run" / f"{session}.json"), shots_interval_ns=0, activity=False, disk_reserve_bytes=1,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from pepys.clock import SystemClock
-from pepys.errors import Busy
+from pepys.errors import Busy, Usage
 from pepys.sessions.feed import Feed, Subscription
 from pepys.sessions.start import StartRequest
 from pepys.store.store import Store, open_store
@@ -46,6 +46,14 @@ class SteeredHost:
             raise Busy("a session is being recorded", "end it first")
         self.calls.append(("start", request))
         self.told = {**self.told, "state": "recording", "session": "0" * 26}
+        return self.told
+
+    async def set(self, **asked: Any) -> dict[str, Any]:
+        if {*asked.get("mute", []), *asked.get("unmute", [])} - {"mic"}:
+            raise Usage("there is no gain of that name", "name mic")
+        self.calls.append(("set", asked))
+        gains = {"mic": {"muted": "mic" in asked.get("mute", []), "gain_db": 0.0}}
+        self.told = {**self.told, "sound": {"gains": gains, "balance": asked.get("balance", 50)}}
         return self.told
 
     async def pause(self) -> dict[str, Any]:

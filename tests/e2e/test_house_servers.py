@@ -13,7 +13,8 @@ import pytest
 
 from pepys.demo.activity import Activity
 from pepys.demo.desktop import Desktop
-from pepys.demo.servers import MIC_SINK, NULL_SINK, SoundServer, WindowManager, XServer
+from pepys.demo.servers import MIC_SINK, NULL_SINK, Server, SoundServer, WindowManager, XServer
+from pepys.demo.sound_servers import PipeWireServer
 from pepys.errors import DeviceMissing
 from tests.waiting import wait_until
 
@@ -65,33 +66,63 @@ def test_activity_types_moves_and_speaks(
         wait_until(lambda: not desktop.windows(), what="no window left")
 
 
-def test_the_sound_server_has_two_silent_sinks(sound_server: SoundServer) -> None:
+def test_the_sound_server_has_two_silent_sinks(any_sound_server: Server) -> None:
     told = subprocess.run(["pactl", "list", "short", "sinks"], capture_output=True, text=True, check=True).stdout
     assert NULL_SINK in told
     assert MIC_SINK in told
     assert record(f"{NULL_SINK}.monitor", 0.2).max() == 0
 
 
+def test_a_sound_server_may_be_killed_and_started_again_and_leaves_nothing(any_sound_server: Server) -> None:
+    env, folder, pid = any_sound_server.env, any_sound_server.folder, any_sound_server.pid
+    any_sound_server.kill()
+    assert not any_sound_server.alive
+    any_sound_server.start()
+    assert any_sound_server.env == env and any_sound_server.pid != pid
+    asked = subprocess.run(["pactl", "get-default-sink"], capture_output=True, text=True, check=True)
+    assert asked.stdout.strip() == NULL_SINK
+    pids = any_sound_server.pids if isinstance(any_sound_server, PipeWireServer) else (any_sound_server.pid,)
+    any_sound_server.stop()
+    any_sound_server.stop()
+    assert not folder.exists() and all(gone(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("name", ["wireplumber", "pipewire-pulse", "pactl"])
+def test_a_missing_part_of_pipewire_is_named(short_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for there in {"pipewire", "wireplumber", "pipewire-pulse", "pactl"} - {name}:
+        (short_folder / there).symlink_to(shutil.which(there) or f"/{there} is missing")
+    monkeypatch.setenv("PATH", str(short_folder))
+    with pytest.raises(DeviceMissing, match=f"program {name} is not installed"), PipeWireServer():
+        pass
+
+
 def test_servers_end_with_the_process_that_started_them(short_folder: Path) -> None:
     script = (
         "import sys, signal\nfrom pepys.demo.servers import SoundServer, XServer\n"
-        "with XServer() as x, SoundServer() as s:\n"
-        "    print(x.pid, s.pid, x.folder, s.folder, flush=True)\n    signal.pause()\n"
+        "from pepys.demo.sound_servers import PipeWireServer\n"
+        "with XServer() as x, SoundServer() as s, PipeWireServer() as p:\n"
+        "    print(x.pid, s.pid, *p.pids, x.folder, s.folder, p.folder, flush=True)\n    signal.pause()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         words = process.stdout.readline().split()
         process.kill()
-    pids = [int(word) for word in words[:2]]
-    assert len(words) == 4
-    wait_until(lambda: all(gone(pid) for pid in pids), what="both servers gone")
-    for folder in words[2:]:
+    pids = [int(word) for word in words[:5]]
+    assert len(words) == 8
+    wait_until(lambda: all(gone(pid) for pid in pids), what="all servers gone")
+    for folder in words[5:]:
         shutil.rmtree(folder)
 
 
 def test_a_missing_program_is_named_with_its_package(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(short_folder))
-    for server, name in ((XServer(), "Xvfb"), (SoundServer(), "pulseaudio"), (WindowManager({}), "openbox")):
+    servers: tuple[tuple[Server, str], ...] = (
+        (XServer(), "Xvfb"),
+        (SoundServer(), "pulseaudio"),
+        (PipeWireServer(), "pipewire"),
+        (WindowManager({}), "openbox"),
+    )
+    for server, name in servers:
         with pytest.raises(DeviceMissing, match=name) as caught, server:
             pass
         assert "apt-get install" in caught.value.remedy

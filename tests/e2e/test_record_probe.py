@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pepys import limits
 from pepys.clock import SystemClock
-from pepys.demo.servers import SoundServer, XServer
+from pepys.demo.servers import Server, SoundServer, XServer
 from pepys.record import probe
+from pepys.record.adapters.pulse import Source, list_sources
 from tests.recording import MIC, SYSTEM
 
 
@@ -49,6 +51,28 @@ def test_a_hung_sound_server_costs_no_more_than_the_deadline(home: Path, sound_s
         assert SystemClock().now_ns() - before < 2_000_000_000
     finally:
         os.kill(sound_server.pid, signal.SIGCONT)
+
+
+def test_what_is_listed_without_a_server_s_own_programs_has_the_same_names(
+    home: Path, any_sound_server: Server
+) -> None:
+    listing, portable = list_sources(limits.PROBE_S), probe.portable_listing(limits.CHILD_S)
+    assert {source.name for source in portable.sources} == {source.name for source in listing.sources} == {MIC, SYSTEM}
+    assert all(source.description and source.channels and source.monitor for source in portable.sources)
+    assert portable.default_monitor == listing.default_monitor == SYSTEM
+
+
+def test_why_a_device_cannot_be_recorded_is_said_with_what_there_is() -> None:
+    there = probe.SoundFound("a b", "", None, "no sink", (Source("a b", "A", False), Source("c", "C", True)))
+    assert there.lacks("c", "") is None and there.lacks(None, "") is None
+    assert there.lacks("d", "") == ("the sound server has no source d", "these are there: 'a b', c")
+    assert there.lacks(None, "no sink") == ("no sink", "these are there: 'a b', c")
+    assert probe.SoundFound(None, "x", None, "x").lacks("d", "x") == (
+        "the sound server has no source d",
+        "connect one, or use --audio off",
+    )
+    refused = probe.SoundFound(None, "refused", None, "refused", (), "refused", "give the cookie")
+    assert refused.lacks("d", "refused") == refused.lacks(None, "refused") == ("refused", "give the cookie")
 
 
 def test_displays_are_found_and_judged(xserver: XServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_when_the_last_source_is_gone_the_session_ends_in_order(home: Path, xser
     [
         ({"display": ":4321", "sources_required": True}, ":4321"),
         ({"display": ":4321"}, ":4321"),
-        ({"mic": "nobody", "mic_required": True}, "nobody"),
+        ({"mic": "nobody", "sound_required": ("mic",)}, "nobody"),
         ({}, "nothing to record"),
     ],
 )

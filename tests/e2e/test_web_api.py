@@ -13,8 +13,10 @@ from pydantic import BaseModel
 
 from pepys import limits
 from pepys.cli.search import _KINDS as COMMAND_KINDS
+from pepys.limits import NS_PER_S
 from pepys.model.artifacts import ScreenText, TextLine, to_json
 from pepys.model.manifest import ArtifactRef
+from pepys.model.sound_levels import Levels, pack
 from pepys.sessions.edits import edit_session
 from pepys.sessions.queries import Library
 from pepys.store.edits import add_artifacts
@@ -55,6 +57,7 @@ def test_answers_have_the_documented_shapes(server: Served) -> None:
     shot = items["shots"]["id"][0]
     _get(server, f"/sessions/{tape.session}/shots/{shot}/text", shapes_review.ShotText)
     _get(server, f"/sessions/{tape.session}/playback", shapes_review.Playback)
+    _get(server, f"/sessions/{tape.session}/peaks", shapes_review.Peaks)
     _get(server, "/search?q=milk", shapes.Hits)
     _get(server, "/status", shapes.Status)
     _get(server, "/health", shapes.Health)
@@ -285,6 +288,22 @@ def test_recording_is_steered(server: Served) -> None:
     assert [name for name, _ in server.host.calls] == ["start", "pause", "resume", "stop"]
 
 
+def test_sound_is_muted_and_mixed_while_it_records(server: Served) -> None:
+    path = "/api/v1/recording/set"
+    with server.client() as client:
+        told = client.post(path, json={"mute": ["mic"], "balance": 0}).json()
+        assert shapes.Status.model_validate(told).sound == {
+            "gains": {"mic": {"muted": True, "gain_db": 0.0}}, "balance": 0,
+        }  # fmt: skip
+        assert client.get("/api/v1/status").json()["sound"]["gains"]["mic"]["muted"] is True
+        assert client.post(path, json={"mute": ["nobody"]}).json()["code"] == "usage"
+        for refused in ({}, {"mute": []}, {"mute": ["mic"], "unmute": ["mic"]}):
+            assert client.post(path, json=refused).json()["code"] == "usage", refused
+        for wrong in ({"balance": 101}, {"balance": "50"}, {"mute": [""]}, {"mute": "mic"}, {"sources": ["file:/x"]}):
+            assert client.post(path, json=wrong).status_code == 422, wrong
+    assert server.host.calls == [("set", {"mute": ["mic"], "balance": 0})]
+
+
 def test_an_interrupted_session_is_resumed_or_completed_by_its_id(server: Served) -> None:
     session = two_spans(server.store).session
     with server.client() as client:
@@ -306,6 +325,23 @@ def test_sound_alone_is_served_as_sound(server: Served) -> None:
             answer = client.get(f"/api/v1/sessions/{tape.session}/media/{path}")
             assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mp4"), path
         assert answer.content == tape.fragments[0, 1]
+
+
+def test_waveforms_come_from_levels_alone(server: Served) -> None:
+    tape = Tape(server.store, track="audio.mic")
+    tape.begin_span()
+    for second in range(4):
+        levels = Levels(0, bytes([second + 1]) * 20, bytes([100]) * 20, 0xFFFFF if second == 2 else 0)
+        tape.writer.append(pack(levels, "audio.mic", second * NS_PER_S))
+    tape.write(5)
+    session = tape.end()
+    told = _get(server, f"/sessions/{session}/peaks?track=audio.mic&from=0&to=4000&points=4", shapes_review.Peaks)
+    (lane,) = told["tracks"]
+    assert (lane["step_ms"], lane["peaks"], lane["voice"]) == (1000, [1, 2, 3, 4], [[2000, 3000]])
+    with server.client() as client:
+        for query in ("points=0", f"points={limits.PEAKS_POINTS_MAX + 1}", "from=9&to=3", "from=-1", "to=9" + "9" * 30):
+            assert client.get(f"/api/v1/sessions/{session}/peaks?{query}").status_code in (400, 422), query
+        assert client.get("/api/v1/sessions/none/peaks").status_code == 404
 
 
 def test_an_unknown_kind_is_refused_and_the_kinds_are_named(server: Served) -> None:

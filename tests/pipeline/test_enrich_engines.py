@@ -34,7 +34,7 @@ def test_marker_on_the_screen_and_spoken_word_are_found_and_a_repeat_starts_no_w
 ) -> None:
     # A usual setting that makes the speech engine answer with garbage: the worker must not see it.
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
-    session = make_session(store, Made(spans=(8.0, 4.0), speech=say(SPEECH, short_folder), name=""))
+    session = make_session(store, Made(spans=(8.0, 4.0), speech=say(SPEECH, short_folder), name="", levels=True))
     told: list[Progress] = []
     result = enrich(store, [session], progress=told.append)
     (found,) = result.sessions

@@ -11,6 +11,7 @@ from pepys.enrich.stage import Unit
 from pepys.enrich.stages.summary import TEXT_CHARS, TITLE_CHARS, SummaryStage
 from pepys.limits import NS_PER_S
 from pepys.model.session import Focus, Note, Session
+from pepys.model.sound_levels import Ranges
 
 TALK = (
     "Good morning everyone.",
@@ -52,6 +53,9 @@ class Fixed:
 
     def items(self, stage: str) -> list[dict[str, Any]]:
         return self._items[stage]
+
+    def heard(self, track: str) -> tuple[Ranges, Ranges]:
+        raise AssertionError(f"a summary hears no {track}")
 
 
 def session(notes: tuple[str, ...] = (), focus: tuple[Focus, ...] = ()) -> Session:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pepys.enrich.adapters.whisper import _spoken
+from pepys.enrich.listening import Pieces
 from pepys.enrich.plan import transcript_units
 from pepys.enrich.stages import transcript
 from pepys.enrich.stages.transcript import SAMPLE_RATE, Spoken, SpokenWord, TranscriptStage
@@ -17,6 +18,7 @@ from pepys.limits import NS_PER_S
 from pepys.media.remux import PcmBlock
 from pepys.media.remux import Span as MediaSpan
 from pepys.model.session import Init, Segment, Session, Span, Track
+from pepys.model.sound_levels import Ranges
 
 SEGMENTS = 10
 SEGMENT_S = 60
@@ -43,6 +45,8 @@ class Sound:
 
     def __init__(self, sound: NDArray[np.int16]) -> None:
         self.sound = sound
+        self.levels: tuple[Ranges, Ranges] = [], []
+        self.opened: list[int] = []
         # The axis is ahead of the playback timeline: recording began after a pause of PAUSE_S.
         span = Span(1, PAUSE_S * NS_PER_S, (PAUSE_S + SEGMENTS * SEGMENT_S) * NS_PER_S, 0)
         segments = tuple(
@@ -56,10 +60,15 @@ class Sound:
         self.session = Session("s", "", "completed", 0, span.end_ns, spans=(span,), tracks=(mic,))
 
     def blob(self, blob: str) -> bytes:
+        if blob.isdigit():
+            self.opened.append(int(blob) // SEGMENT_S)
         return blob.encode()
 
     def items(self, stage: str) -> list[dict[str, object]]:
         raise AssertionError(f"a transcript needs no {stage}")
+
+    def heard(self, track: str) -> tuple[Ranges, Ranges]:
+        return self.levels
 
 
 @pytest.fixture
@@ -91,6 +100,43 @@ def test_neighbours_meet_at_the_quietest_moment_and_nothing_is_heard_twice_or_mi
     assert np.array_equal(np.concatenate(ear.heard), source.sound)
     cut_s = len(ear.heard[0]) / SAMPLE_RATE
     assert 5 * SEGMENT_S - 1.2 <= cut_s <= 5 * SEGMENT_S - 0.7
+
+
+@pytest.mark.parametrize(
+    ("first_s", "last_s", "decoded"),
+    [
+        (290, 310, [4, 5, 4, 5]),
+        (300.5, 310, [4, 5, 4, 5]),
+        (290, 299.9, [4, 5, 4, 5]),
+        (302.5, 310, [5]),
+        (70, 80, [1]),
+    ],
+)
+def test_a_voice_near_a_border_is_heard_once_and_only_what_it_needs_is_decoded(
+    source: Sound, first_s: float, last_s: float, decoded: list[int]
+) -> None:
+    begin, end = (PAUSE_S * NS_PER_S, (PAUSE_S + SEGMENTS * SEGMENT_S) * NS_PER_S)
+    voiced = (begin + round(first_s * NS_PER_S), begin + round(last_s * NS_PER_S))
+    source.levels = [(begin, end)], [voiced]
+    ear = Ear()
+    for unit in transcript_units(source.session):
+        TranscriptStage(ear).run(unit, source)
+    wanted = source.sound[round(first_s * SAMPLE_RATE) : round(last_s * SAMPLE_RATE)]
+    assert np.array_equal(np.concatenate(ear.heard), wanted)
+    assert source.opened == decoded
+
+
+def test_pieces_lead_back_to_where_they_were() -> None:
+    pieces = Pieces(((100, 200), (1000, 1050)), joint=10)
+    assert [pieces.part_of(at) for at in (0, 99, 105, 110, 500)] == [0, 0, 0, 1, 1]
+    assert [pieces.back(at, pieces.part_of(at)) for at in (0, 50, 105, 110, 130, 500)] == [
+        100,
+        150,
+        200,
+        1000,
+        1020,
+        1050,
+    ]
 
 
 def test_words_stand_on_the_session_s_axis(source: Sound) -> None:

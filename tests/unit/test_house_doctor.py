@@ -13,8 +13,9 @@ from pepys import limits
 from pepys.cli import main
 from pepys.config import config_dir
 from pepys.demo.servers import SoundServer, XServer
-from pepys.doctor import devices, engines, examine
+from pepys.doctor import engines, examine
 from pepys.doctor import home as home_checks
+from pepys.doctor.devices import Sound
 from pepys.doctor.findings import Finding, State, ok
 from pepys.doctor.pictures import Pictures
 from pepys.store.keys import master_key_path, open_keys
@@ -44,15 +45,22 @@ def test_on_a_bare_machine_it_says_what_is_missing_and_changes_nothing(
 
 
 def test_with_display_and_sound_it_finds_both(
-    home: Path, xserver: XServer, sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
+    home: Path,
+    xserver: XServer,
+    sound_server: SoundServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = by_name([*Pictures().display(), *devices.sound()])
+    monkeypatch.setattr(limits, "DOCTOR_LISTEN_NS", 100 * limits.NS_PER_MS)
+    found = by_name([*Pictures().display(), *Sound().check()])
     assert found["display"].state is State.OK
     assert "1920x1080" in found["display"].found
     assert found["microphone"].found == "pepys_mic.monitor"
     assert found["system sound"].found == "pepys_null.monitor"
-    assert main(["doctor"]) == 0
-    assert "1920x1080" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 0
+    told = capsys.readouterr().out
+    assert "1920x1080" in told
+    assert {device["name"] for device in json.loads(told)["sound"]} == {"pepys_mic.monitor", "pepys_null.monitor"}
 
 
 def test_a_display_that_has_gone_is_missing(home: Path, xserver: XServer) -> None:

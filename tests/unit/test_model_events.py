@@ -40,6 +40,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT, "int": NUMBER, "bool": st.booleans(), "int | None": st.none() | NUMBER, "str | None": st.none() | TEXT,
     "tuple[str, ...]": st.lists(TEXT, max_size=3).map(tuple),
     "dict[str, Any]": st.dictionaries(TEXT, TEXT | NUMBER, max_size=3),
+    "dict[str, int]": st.dictionaries(TEXT, NUMBER, max_size=3),
     "dict[str, str] | None": st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
     "tuple[tuple[int, int, int, int], ...]":
         st.lists(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple),

@@ -10,14 +10,25 @@ import pytest
 
 from pepys import limits
 from pepys.clock import FakeClock
+from pepys.errors import DeviceMissing, Usage
+from pepys.media.sound_filters import Pcm
+from pepys.model import events as ev
+from pepys.model.sound_graph import Node, SoundGraph
 from pepys.record.health import Health
 from pepys.record.loop import Loop
-from pepys.record.mixer import Pcm
 from pepys.record.playback import SpanPlace
 from pepys.record.ports import SoundBlock, SoundCapabilities, SoundEvent, SourceEnded
 from pepys.record.sound import samples_in
 from pepys.record.soundboard import SoundBoard
+from pepys.record.wire import Message
 
+GRAPH = SoundGraph(
+    (
+        Node("mic", "tone"), Node("mic.gain", "gain"),
+        Node("own", "encoder", {"track": "audio.mic"}), Node("mix", "encoder", {"codec": "aac", "track": "audio.mix"}),
+    ),
+    (("mic", "mic.gain"), ("mic.gain", "own"), ("mic.gain", "mix")),
+)  # fmt: skip
 _BLOCK_NS = 20 * limits.NS_PER_MS
 _ENOUGH_NS = limits.SOUND_HOLD_STEPS * limits.SOUND_STEP_NS
 
@@ -60,28 +71,48 @@ class Piped:
 
 
 class Bench:
-    """A board with one device in a span that has begun."""
+    """A board with one device in a span that has begun, and who takes the mix."""
 
     def __init__(self, holds_ns: int) -> None:
         self.clock = FakeClock()
         self.loop = Loop(self.clock)
-        health = Health(lambda _events, _then: None, lambda _message: None)
+        self.events: list[ev.Event] = []
+        self.pushed: list[Message] = []
+        self.health = Health(lambda events, _then: self.events.extend(events), self.pushed.append)
         self.device = Piped(self.clock, holds_ns)
-        self.board = SoundBoard(self.clock, self.loop, health, lambda _device, _channels: self.device)
-        self.board.add("audio.mic", "piped", 1, required=False)
+        self.board = SoundBoard(self.clock, self.loop, self.health, lambda _node, _name: self.device, GRAPH)
         self.board.open()
         self.mixed: list[Pcm] = []
+        self.taken = True
         for _ in range(limits.SOUND_SETTLE_BLOCKS):
             self.device.play(1)
             self.loop.turn(0)
         self.board.prepare()
         self.base_ns = self.clock.now_ns()
-        self.board.begin(SpanPlace(0, self.base_ns, 0, 0), lambda _work: True, self.mixed.append)
+        self.board.begin(SpanPlace(0, self.base_ns, 0, 0), lambda _work: self.taken, self)
         self.loop.clear_timer("sound")
+
+    def sound(self, pcm: Pcm, active: bool = True) -> None:
+        """Takes the mix."""
+        self.mixed.append(pcm)
+
+    def play(self, steps: int) -> None:
+        """Steps of 180 ms, of which the device's blocks are heard as they come where it is listened to."""
+        for step in range(9 * steps):
+            self.device.play(1)
+            self.loop.turn(0)
+            if step % 9 == 8:
+                self.board.step()
 
     @property
     def listens(self) -> bool:
         return self.device.fileno() in self.loop.selector.get_map()
+
+    def finish(self) -> ev.SoundAccounted:
+        """End the span now; the account of its only track."""
+        self.board.finish(self.clock.now_ns())
+        (account,) = [event for event in self.events if isinstance(event, ev.SoundAccounted)]
+        return account
 
 
 @pytest.fixture
@@ -91,30 +122,89 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made.loop.close()
 
 
-def test_a_placed_device_waits_for_the_next_step_and_loses_nothing(bench: Bench) -> None:
-    assert bench.listens
-    for _ in range(4):
-        bench.device.play(9)
-        bench.board.step()
-        assert not bench.listens
-    bench.board.finish(bench.clock.now_ns())
+def test_a_device_whose_clock_is_known_waits_for_the_next_step_and_loses_nothing(bench: Bench) -> None:
+    bench.play(80)
+    assert not bench.listens
+    account = bench.finish()
     heard = np.concatenate(bench.mixed)[:, 0]
     world = np.arange(len(heard)) + samples_in(bench.base_ns)
-    assert len(heard) == samples_in(bench.clock.now_ns() - bench.base_ns)
+    assert len(heard) == samples_in(bench.clock.now_ns() - bench.base_ns) == account.encoded == account.delivered
     assert np.array_equal(heard, world % 1000 + 1)
+    assert account.final and not account.silent and not account.refused
 
 
 @pytest.mark.parametrize("bench", [_ENOUGH_NS - 1], indirect=True)
 def test_a_device_whose_pipe_holds_little_is_listened_to(bench: Bench) -> None:
-    bench.device.play(9)
-    bench.board.step()
+    bench.play(80)
     assert bench.listens
 
 
 def test_a_device_that_dies_unheard_is_told_at_the_next_step(bench: Bench) -> None:
-    bench.device.play(9)
-    bench.board.step()
+    bench.play(80)
     bench.device.die()
     bench.board.step()
-    assert bench.board.inputs[0].dead
-    assert bench.board.inputs[0].seen.detail == "gone"
+    assert bench.board.inputs["mic"].dead and not bench.board.lives
+    (lost,) = [event for event in bench.events if isinstance(event, ev.GapNoted)]
+    assert lost.reason == "device_lost" and lost.detail == "tone: gone"
+    bench.clock.advance(limits.NS_PER_S)
+    account = bench.finish()
+    assert account.silent == account.lost["device_lost"] == account.encoded - account.captured > 40_000
+
+
+def test_what_is_muted_is_silent_and_counted(bench: Bench) -> None:
+    bench.play(10)
+    graph = bench.board.set(["mic"], [], None)
+    assert graph.node("mic.gain").params["muted"] is True
+    assert bench.board.to_json() == {"gains": {"mic": {"gain_db": 0.0, "muted": True}}, "balance": None}
+    bench.play(10)
+    assert not bench.mixed[-1].any()
+    bench.board.set([], ["audio.mic"], None)
+    bench.play(10)
+    assert bench.mixed[-1].all()
+    account = bench.finish()
+    assert 9 * 8640 <= account.muted <= 10 * 8640 and account.captured == account.encoded
+
+
+def test_what_cannot_be_set_changes_nothing(bench: Bench) -> None:
+    for mute, balance, words in ((["nobody"], None, "nobody"), ([], 10, "balance")):
+        with pytest.raises(Usage, match=words):
+            bench.board.set(mute, [], balance)
+    assert bench.board.graph == GRAPH
+    with pytest.raises(DeviceMissing, match="no sound is recorded"):
+        SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, None).set(
+            ["mic"], [], None
+        )
+
+
+def test_what_the_disk_refuses_is_a_gap_and_counted(bench: Bench) -> None:
+    bench.play(10)
+    bench.taken = False
+    bench.board.close_fragments()
+    bench.taken = True
+    bench.play(5)
+    account = bench.finish()
+    (gap,) = [event for event in bench.events if isinstance(event, ev.GapNoted) and event.end_ns is not None]
+    assert gap.end_ns is not None and gap.reason == "disk_full" and gap.track == "audio.mic"
+    assert samples_in(gap.end_ns - gap.start_ns + 1) == account.refused > 0
+
+
+def test_levels_are_told_and_kept_a_second_at_a_time(bench: Bench) -> None:
+    graph = SoundGraph((*GRAPH.nodes, Node("loud", "meter")), (*GRAPH.edges, ("mic.gain", "loud")))
+    board = SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, graph)
+    board.prepare()
+    bench.board.finish(bench.clock.now_ns())
+    bench.board.stop()
+    bench.device = Piped(bench.clock, _ENOUGH_NS)
+    bench.board = board
+    board.open()
+    bench.device.play(limits.SOUND_SETTLE_BLOCKS)
+    bench.loop.turn(0)
+    board.begin(SpanPlace(1, bench.clock.now_ns(), 5 * limits.NS_PER_S, 0), lambda _work: True, bench)
+    bench.loop.clear_timer("sound")
+    bench.play(16)
+    noted = [event for event in bench.events if isinstance(event, ev.LevelsNoted)]
+    assert [event.at_ns for event in noted] == [5 * limits.NS_PER_S, 6 * limits.NS_PER_S]
+    assert all(event.voice == (1 << 20) - 1 for event in noted), "without a voice node nobody may call it silent"
+    told = [push for push in bench.pushed if push["push"] == "levels"]
+    assert len(told) == 2 and len(told[0]["levels"]["audio.mic"]["peaks"]) == 20
+    assert bench.health.tracks["audio.mic"].level is not None

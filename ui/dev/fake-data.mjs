@@ -139,6 +139,44 @@ export function makeItems(bucket) {
   };
 }
 
+const STEP_MS = 50;
+
+/** A level at a time: words where something is said, breath between, steps of a room where nobody speaks. */
+function levelAt(track, at_ms, said) {
+  const line = said.find((one) => one.track === track && at_ms >= one.start_ms && at_ms < one.end_ms);
+  const wave = Math.abs(Math.sin(at_ms / 97) * Math.sin(at_ms / 1310 + 1) * Math.cos(at_ms / 41));
+  if (line) return { db: -34 + 30 * wave, voice: true };
+  if (track === "audio.system" && at_ms % 30_000 > 22_000) return { db: -48 + 26 * wave, voice: false };
+  return { db: track === "audio.mic" && at_ms % 7000 < 300 ? -38 : -66, voice: false };
+}
+
+/** How loud the playing session was; of one under way, up to now. At most so many steps, as the daemon does it. */
+export function makePeaks(from_ms, to_ms, points) {
+  const said = transcript();
+  const end = Math.min(to_ms, STREAM_S * 1000 + 20_000);
+  const gone = (track, at) => (at >= GAP.start_ms && at < GAP.end_ms) || (track === "audio.mic" && at >= 84_000 && at < 90_000);
+  const step = Math.max(1, Math.ceil((end - from_ms) / STEP_MS / points));
+  const step_ms = step * STEP_MS;
+  const start_ms = Math.floor(from_ms / step_ms) * step_ms;
+  const at = (track, ms) => (gone(track, ms) ? 0 : Math.round((levelAt(track, ms, said).db + 102) * 2.5));
+  const tracks = ["audio.mic", "audio.system"].map((track) => ({
+    track, start_ms, step_ms, loudness: [],
+    peaks: Array.from({ length: Math.max(0, Math.ceil((end - start_ms) / step_ms)) }, (_, n) => Math.max(...Array.from({ length: step }, (__, k) => at(track, start_ms + (n * step + k) * STEP_MS)))),
+    voice: said.filter((one) => one.track === track && one.end_ms < end && one.end_ms > from_ms).map((one) => [one.start_ms, one.end_ms]),
+  }));
+  return { tracks };
+}
+
+/** The last second of a session under way. */
+export function levelsNow(at_ms) {
+  const said = transcript();
+  const second = (track) => {
+    const all = Array.from({ length: 20 }, (_, n) => levelAt(track, (at_ms % 100_000) - 1000 + n * STEP_MS, said));
+    return { peaks: all.map((one) => Math.round(one.db)), loudness: all.map((one) => Math.round(one.db) - 6), voice: all.map((one) => Number(one.voice)) };
+  };
+  return { "audio.mic": second("audio.mic"), "audio.system": second("audio.system") };
+}
+
 /** Where the lines of a drawn screen stand, 0..1. */
 export function shotLines(screen) {
   const lines = SCREENS[screen].lines.map((text, index) => ({ text: text.trim(), x: (64 + (text.length - text.trimStart().length) * 16) / 1280, y: (86 + index * 38.9) / 720, w: (text.trim().length * 16) / 1280, h: 30 / 720 }));
@@ -152,7 +190,7 @@ export function makeOverview(row, notes) {
   return {
     session: {
       ...row, apps: [], gaps: [], description: "", category: "",
-      tracks: [track("video", "video", "h264"), track("audio.mic", "audio", "opus", main ? [{ start_ms: 84_000, end_ms: 90_000, reason: "device_lost", track: "audio.mic", detail: "Headset" }] : [])],
+      tracks: [track("video", "video", "h264"), track("audio.system", "audio", "opus"), track("audio.mic", "audio", "opus", main ? [{ start_ms: 84_000, end_ms: 90_000, reason: "device_lost", track: "audio.mic", detail: "Headset" }] : [])],
       shots: main ? { total: items.shots.id.length, distinct: items.shots.distinct.filter(Boolean).length } : { total: 0, distinct: 0 },
       enrichment: { state: row.enrichment_state, stages: [{ name: "screen_text", state: "done", seconds: 3, cost_usd: 0 }], cost_usd: row.cost_usd },
     },

@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LIVE, MAIN, makeItems, makeOverview, makeRows, search, shotLines } from "./fake-data.mjs";
+import { LIVE, MAIN, levelsNow, makeItems, makeOverview, makePeaks, makeRows, search, shotLines } from "./fake-data.mjs";
 import { makeMedia } from "./fake-media.mjs";
 
 const option = (name, fallback) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : fallback);
@@ -40,10 +40,13 @@ const recorded = () => (recording ? recording.done + (recording.state === "recor
 
 function status() {
   if (!recording) return { state: "idle", session: null, name: null, since: null, recorded_ms: 0, tracks: [], disk: { free_bytes: 9e10, seconds_left: null } };
-  const track = (name, detail, state = "healthy") => ({ track: name, state, attempt_ms_ago: 120, capture_ms_ago: 300, write_ms_ago: 640, detail });
+  const now = levelsNow(recorded());
+  const level = (name) => (recording.state === "recording" && now[name] ? { level: { peak_db: Math.max(...now[name].peaks), loudness_lufs: -30, voice: now[name].voice.some(Boolean) } } : {});
+  const track = (name, detail, state = "healthy") => ({ track: name, state, attempt_ms_ago: 120, capture_ms_ago: 300, write_ms_ago: 640, detail, ...level(name) });
   return {
-    state: recording.state, session: LIVE, name: recording.name, since: recording.since, recorded_ms: recorded(),
-    tracks: [track("video", "1280x720, 0 dropped"), track("audio.mic", "built-in microphone"), track("audio.system", "speakers"), track("shots", "kept 14"), track("activity", "Editor, batch.py")],
+    state: recording.state, session: LIVE, name: recording.name, since: recording.since, recorded_ms: recorded(), wall_ms: recorded(),
+    tracks: [track("video", "1280x720, 0 dropped"), track("audio.mic", recorded() % 40_000 > 30_000 ? "Headset is gone: switched to Built-in microphone" : ""), track("audio.system", ""), track("shots", "kept 14"), track("activity", "Editor, batch.py")],
+    sound: recording.sound,
     disk: { free_bytes: 9e10, seconds_left: 147_600 },
   };
 }
@@ -58,6 +61,11 @@ const rowOf = (id) => allRows().find((row) => row.id === id);
 
 function tell() {
   for (const answer of listeners) answer.write(`event: status\ndata: ${JSON.stringify(status())}\n\n`);
+}
+
+function tellLevels() {
+  if (recording.state !== "recording") return;
+  for (const answer of listeners) answer.write(`event: levels\ndata: ${JSON.stringify(levelsNow(recorded()))}\n\n`);
 }
 
 function tellSession(id) {
@@ -92,9 +100,18 @@ async function waitPlayback(id, url) {
 
 function record(body) {
   if (recording) return problem(409, "busy", "a session is being recorded", "end it first");
-  recording = { name: body.name || "Untitled session", state: "recording", since: new Date().toISOString(), from: Date.now(), done: 0 };
+  recording = { name: body.name || "Untitled session", state: "recording", since: new Date().toISOString(), from: Date.now(), done: 0, sound: { gains: { mic: { muted: false, gain_db: 0 }, system: { muted: false, gain_db: 0 } }, balance: 50 } };
   tell();
   return { status: 201, json: status() };
+}
+
+function hear(body) {
+  if (!recording) return problem(409, "usage", "nothing is recorded");
+  for (const name of body.mute ?? []) recording.sound.gains[name].muted = true;
+  for (const name of body.unmute ?? []) recording.sound.gains[name].muted = false;
+  recording.sound.balance = body.balance ?? recording.sound.balance;
+  tell();
+  return { json: status() };
 }
 
 function control(action) {
@@ -115,6 +132,10 @@ const ROUTES = [
     return { json: { total: allRows().length, sessions: allRows().slice(offset, offset + Number(url.searchParams.get("limit") ?? 50)) } };
   }],
   ["GET", /^\/sessions\/([^/]+)\/overview$/, ([id]) => (rowOf(id) ? { json: makeOverview(rowOf(id), notesOf(id)) } : problem(404, "not_found", "no session has this id", "look at the list"))],
+  ["GET", /^\/sessions\/([^/]+)\/peaks$/, ([id], url) => {
+    const to = Number(url.searchParams.get("to") ?? (id === LIVE ? recorded() : Infinity));
+    return { json: id === MAIN || id === LIVE ? makePeaks(Number(url.searchParams.get("from") ?? 0), to, Number(url.searchParams.get("points") ?? 1200)) : { tracks: [] } };
+  }],
   ["GET", /^\/sessions\/([^/]+)\/items$/, ([id], url) => ({ json: makeItems(id === MAIN ? Number(url.searchParams.get("bucket")) : 1) })],
   ["GET", /^\/sessions\/([^/]+)\/shots\/p(\d)$/, ([, shot]) => ({ bytes: media.shots[shot], type: "image/png" })],
   ["GET", /^\/sessions\/([^/]+)\/shots\/p(\d)\/text$/, ([, shot]) => ({ json: shotLines(Number(shot)) })],
@@ -126,6 +147,7 @@ const ROUTES = [
   ["GET", /^\/status$/, () => ({ json: status() })],
   ["POST", /^\/recording$/, (_, __, body) => record(body)],
   ["POST", /^\/recording\/(pause|resume|stop)$/, ([action]) => control(action)],
+  ["POST", /^\/recording\/set$/, (_, __, body) => hear(body)],
   ["PATCH", /^\/sessions\/([^/]+)$/, ([id], _, body) => ({ json: Object.assign(rowOf(id), body) })],
   ["POST", /^\/sessions\/([^/]+)\/notes$/, ([id], _, body) => {
     const note = { id: `n${Math.random().toString(36).slice(2)}`, kind: body.kind ?? "note", at_ms: body.at_ms ?? recorded(), text: body.text };
@@ -204,7 +226,11 @@ async function serve(request, answer) {
 const server = createServer((request, answer) => {
   serve(request, answer).catch((error) => answer.writeHead(500, HEADERS).end(String(error)));
 });
-const clock = setInterval(() => recording && tell(), 1000);
+const clock = setInterval(() => {
+  if (!recording) return;
+  tell();
+  tellLevels();
+}, 1000);
 server.listen(Number(option("--port", "0")), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/sign-in?code=dev`));
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => {

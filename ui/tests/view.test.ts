@@ -44,16 +44,24 @@ describe("the view", () => {
 });
 
 describe("the lanes", () => {
-  const none = { ruler: true, chapters: false, video: false, missing: false, apps: false, shots: false, notes: false };
+  const none = { ruler: true, chapters: false, video: false, missing: false, apps: false, mic: false, system: false, shots: false, notes: false };
 
   it("are absent where they have nothing to show", () => {
     expect(layLanes(300, { ...none, apps: true }).lanes.map((lane) => lane.name)).toEqual(["ruler", "apps"]);
   });
 
   it("give what is over to the pictures", () => {
-    const all = { ruler: true, chapters: true, video: true, missing: false, apps: true, shots: true, notes: true };
+    const all = { ruler: true, chapters: true, video: true, missing: false, apps: true, mic: false, system: false, shots: true, notes: true };
     const tall = layLanes(600, all).lanes.find((lane) => lane.name === "video")!;
     expect(tall.h).toBe(140);
+    const spoken = layLanes(300, { ...all, mic: true, system: true });
+    const [mic, system] = (["mic", "system"] as const).map((name) => spoken.lanes.find((lane) => lane.name === name)!);
+    expect(system!.y).toBe(mic!.y + mic!.h);
+    expect(spoken.bottom).toBeLessThanOrEqual(300);
+    const short = layLanes(230, { ...all, mic: true, system: true });
+    expect(short.lanes.find((lane) => lane.name === "mic")!.h).toBeLessThan(28);
+    expect(short.bottom).toBeLessThanOrEqual(230);
+    expect(layLanes(600, { ...none, mic: true }).lanes.find((lane) => lane.name === "mic")!.h).toBe(64);
     expect(layLanes(100, all).lanes.find((lane) => lane.name === "video")!.h).toBe(48);
   });
 

@@ -104,10 +104,10 @@ def daemon_recording(place: Place, words: Sequence[str]) -> Iterator[Started]:
     """`pepys serve` with a recording under way; begins when it records."""
     with _pepys(place, ["serve", "--port", "0"]) as host:
         host.wait_ready((place.home / "run" / "host.json").exists, "pepys serve")
-        _command(place, ["start", "--display", place.env["DISPLAY"], *words])
+        command(place, ["start", "--display", place.env["DISPLAY"], *words])
         yield host
         host.check()
-        _command(place, ["stop"])
+        command(place, ["stop"])
 
 
 def silent(words: Sequence[str]) -> list[str]:
@@ -195,11 +195,17 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _command(place: Place, words: Sequence[str]) -> None:
+def command(place: Place, words: Sequence[str]) -> str:
+    """Call a command of pepys on a place; gives what it wrote.
+
+    Raises:
+        DeviceMissing: it failed; the message quotes why.
+    """
     argv = [sys.executable, "-m", "pepys", *words]
     done = subprocess.run(argv, env={**os.environ, **place.env}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise DeviceMissing(f"pepys {words[0]} failed: {done.stderr.strip()}", "run pepys doctor")
+    return done.stdout
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import pepys
-from pepys.cli import bench, control, demo, doctor, enrich, export, library, record, search, serve, store
+from pepys.cli import bench, control, demo, doctor, enrich, export, library, record, search, serve, store, tap
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.errors import Interrupted, PepysError, PermissionMissing, StorageProblem, Usage
 
@@ -45,7 +45,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="pepys", add_completion=False, pretty_exceptions_enable=False, callback=_root, rich_markup_mode="markdown"
     )
-    for module in (demo, record, control, library, search, enrich, export, store, serve, doctor, bench):
+    for module in (demo, record, control, tap, library, search, enrich, export, store, serve, doctor, bench):
         module.register(app)
     return app
 

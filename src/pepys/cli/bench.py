@@ -14,6 +14,8 @@ from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.errors import Interrupted, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pepys.bench.figures import Figure
     from pepys.cli.output import Output
 
@@ -30,9 +32,8 @@ def bench(
         Literal["capture", "commands"], typer.Argument(metavar="WHAT", help="What to measure: capture, or commands.")
     ],
     *,
-    video: Annotated[
-        bool, typer.Option("--video", help="Of capture: the video (all there is to measure yet).")
-    ] = False,
+    video: Annotated[bool, typer.Option("--video", help="Of capture: the video (the default).")] = False,
+    sound: Annotated[bool, typer.Option("--sound", help="Of capture: the sound.")] = False,
     seconds: Annotated[
         float | None, typer.Option(metavar="N", min=1, max=3600, help="Of capture: how long each recording is (60).")
     ] = None,
@@ -52,7 +53,8 @@ def bench(
         typer.Option(
             "--measure",
             metavar="NAME",
-            help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks (repeatable; all).",
+            help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks; with --sound:"
+            " account, sync, click, cpu, silence, bytes, told, words (repeatable; all).",
         ),
     ] = None,
     home: HomeOption,
@@ -62,14 +64,17 @@ def bench(
     """Measure what pepys costs on this machine, against ffmpeg and against its own bars.
 
     Uses virtual displays, sound servers and homes of its own; `--home` changes nothing. Needs ffmpeg, xterm, Xvfb and
-    openbox, and PulseAudio where there is sound. Exits with 0 whatever is measured.
+    openbox, and PulseAudio where there is sound; espeak-ng where there is speech. Exits with 0 whatever is measured.
     """
     from pepys.bench.figures import machine
     from pepys.cli.output import Output
 
     out = Output(as_json)
     try:
-        asked, figures = _measure(out, what, video, seconds, runs, load or [], measure or [])
+        if video and sound:
+            raise Usage("--video and --sound are two measurements", "name one of them")
+        kind = "sound" if sound else "video" if video else ""
+        asked, figures = _measure(out, what, kind, seconds, runs, load or [], measure or [])
     except KeyboardInterrupt as error:
         raise Interrupted("the benchmark was interrupted; what it started has ended") from error
     held = all(figure.held is not False for figure in figures)
@@ -82,7 +87,7 @@ def bench(
 def _measure(
     out: Output,
     what: str,
-    video: bool,
+    kind: str,
     seconds: float | None,
     runs: int | None,
     loads: list[str],
@@ -91,28 +96,47 @@ def _measure(
     """What was measured with, and the figures."""
     asked: dict[str, Any]
     if what == "commands":
-        if video or seconds is not None or loads or measures:
+        if kind or seconds is not None or loads or measures:
             raise Usage("bench commands takes only --runs", "leave the other options out")
         from pepys.bench import commands
 
         asked = {"runs": runs or commands.RUNS}
         return asked, commands.run(asked["runs"], out.warn)
+    if kind == "sound" and loads:
+        raise Usage("--load is of the video", "leave it out, or leave --sound out")
     from pepys.bench import capture
 
     asked = {"seconds": seconds or capture.SECONDS, "runs": runs or capture.RUNS}
-    return asked, _capture(out, measures, loads, **asked)
+    take = _sound(out, measures, **asked) if kind == "sound" else _video(out, measures, loads, **asked)
+    return asked, _told(out, take)
 
 
-def _capture(out: Output, measures: list[str], loads: list[str], seconds: float, runs: int) -> list[Figure]:
-    """Measure, telling each figure as soon as there is one: it takes long."""
+def _video(out: Output, measures: list[str], loads: list[str], seconds: float, runs: int) -> Iterator[Figure]:
     from pepys.bench import capture
 
     choice = capture.choose(measures, loads)
     capture.need_programs(choice)
-    minutes = capture.lasts_s(choice, seconds, runs) / 60
+    _warn_of(out, capture.lasts_s(choice, seconds, runs) / 60)
+    yield from capture.run(choice, seconds, runs, out.warn)
+
+
+def _sound(out: Output, measures: list[str], seconds: float, runs: int) -> Iterator[Figure]:
+    from pepys.bench import sound_course
+
+    chosen = sound_course.choose(measures)
+    sound_course.need_programs(chosen)
+    _warn_of(out, sound_course.lasts_s(chosen, seconds, runs) / 60)
+    yield from sound_course.run(chosen, seconds, runs, out.warn)
+
+
+def _warn_of(out: Output, minutes: float) -> None:
     out.warn(f"This takes about {minutes:.0f} min; keep the machine quiet." if minutes >= 1 else "This takes a minute.")
+
+
+def _told(out: Output, take: Iterator[Figure]) -> list[Figure]:
+    """Measure, telling each figure as soon as there is one: it takes long."""
     figures = []
-    for figure in capture.run(choice, seconds, runs, out.warn):
+    for figure in take:
         figures.append(figure)
         out.warn(f"  {figure.what}: {figure.figure_text} (bar {figure.bar_text})")
     return figures

@@ -6,6 +6,7 @@ heavy is imported for those.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +29,16 @@ from pepys.cli.record import (
     make_request,
 )
 from pepys.cli.say import clock_text, fallbacks, in_place, left_out, shown_text, size_text, track_word
+from pepys.cli.sound import (
+    BalanceOption,
+    Meters,
+    MuteOption,
+    SoundGraphOption,
+    UnmuteOption,
+    check_names,
+    heard_text,
+    read_graph,
+)
 from pepys.cli.sources import (
     ExcludeOption,
     LayoutOption,
@@ -77,6 +88,8 @@ def start(
     audio: AudioOption = None,
     mic: MicOption = None,
     system: SystemOption = None,
+    balance: BalanceOption = None,
+    sound_graph: SoundGraphOption = None,
     shots: ShotsOption = None,
     tag: TagOption = None,
     allow_partial: PartialOption = False,
@@ -89,8 +102,9 @@ def start(
 
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
-        system=system, allow_partial=allow_partial, webcam=webcam, layout=layout, exclude=exclude,
-        no_exclude=no_exclude, sources=in_order(context, monitor, region, window, source),
+        system=system, balance=balance, sound_graph=read_graph(sound_graph), allow_partial=allow_partial,
+        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude,
+        sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
     told = ask_host(home, "start", timeout_s=limits.START_S, **request.to_json())
     out = Output(as_json)
@@ -109,11 +123,14 @@ def set_(
     source: SourceOption = None,
     webcam: WebcamOption = False,
     layout: LayoutOption = None,
+    mute: MuteOption = None,
+    unmute: UnmuteOption = None,
+    balance: BalanceOption = None,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show other sources, or compose them otherwise, while it records; returns when it is so.
+    """Show other sources, compose them otherwise, mute, or mix otherwise, while it records; returns when it is so.
 
     Sources that are named take the place of those in force; --webcam alone joins them.
     """
@@ -121,19 +138,27 @@ def set_(
     from pepys.sessions.sources import check_sources
 
     sources = list(in_order(context, monitor, region, window, source))
-    if not (sources or webcam or layout):
-        raise Usage("nothing is to be changed", "name a --layout, sources, or both")
+    pictures = bool(sources or webcam or layout)
+    sound = bool(mute or unmute or balance is not None)
+    if not (pictures or sound):
+        raise Usage("nothing is to be changed", "name a --layout, sources, --mute, --unmute or --balance")
     check_sources(sources)
+    check_names(mute or (), unmute or ())
     if layout is not None and sources:
         check_count(parse_layout(layout), len(sources) + webcam)
     elif layout is not None:
         parse_layout(layout)
     if webcam:
         sources = _with_camera(home, sources)
-    told = ask_host(home, "set", layout=layout, sources=sources or None)
+    told = ask_host(
+        home, "set", layout=layout, sources=sources or None, mute=mute or None, unmute=unmute or None, balance=balance
+    )
     out = Output(as_json)
     out.document(told)
-    out.text(f"Showing {shown_text(told)}.")
+    if pictures:
+        out.text(f"Showing {shown_text(told)}.")
+    if sound:
+        out.text(f"Sound: {heard_text(told)}.")
 
 
 def _with_camera(home: Path, sources: list[str]) -> list[str]:
@@ -212,13 +237,21 @@ def status(
 
 
 def _watch(out: Output, home: Path) -> None:
+    meters, details = Meters(sys.stdout), dict[str, str]()
     try:
         for told in watch_host(home):
             out.record(told)
-            words = "  ".join(track_word(track) for track in told["tracks"])
+            if out.as_json:
+                continue
+            meters.see(told["tracks"])
+            words = "  ".join(f"{track_word(track)} {meters.word(told, track)}".rstrip() for track in told["tracks"])
             recorded = clock_text(told["recorded_ms"])
-            if not out.as_json:
-                out.text(f"{told['state']:<12} {recorded:>8}  {size_text(told['bytes']):>7}  {words}".rstrip())
+            for track in told["tracks"]:
+                detail = track.get("detail") or ""
+                if detail and detail != details.get(track["track"]):
+                    out.text(f"  {track['track']}: {detail}")
+                details[track["track"]] = detail
+            out.text(f"{told['state']:<12} {recorded:>8}  {size_text(told['bytes']):>7}  {words}".rstrip())
     except NoHost:
         raise NotFound("no host runs on this home: there is nothing to watch", "start one with `pepys serve`") from None
 
@@ -232,11 +265,15 @@ def _print_status(out: Output, told: dict[str, Any]) -> None:
         out.text(f"  recorded {clock_text(told.get('recorded_ms', 0))}, {size_text(told.get('bytes', 0))}")
         if told.get("sources"):
             out.text(f"  showing {shown_text(told)}")
+        if heard := heard_text(told):
+            out.text(f"  sound: {heard}")
+        meters = Meters(sys.stdout)
         for track in in_place(told.get("tracks", [])):
             # A picture of one source is named above; of several, each is named where its health is told.
             name = f" ({track['source']})" if track["track"].startswith("video.") else ""
             detail = f": {track['detail']}" if track.get("detail") else ""
-            out.text(f"  {track_word(track)}{name}{detail}")
+            loud = f" {meters.word(told, track)}".rstrip()
+            out.text(f"  {track_word(track)}{loud}{name}{detail}")
     free = (told.get("disk") or {}).get("free_bytes")
     if free is not None:
         out.text(f"  {size_text(free)} free")

@@ -26,24 +26,27 @@ def register(app: typer.Typer) -> None:
 def doctor(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show what works here and what does not, each with its remedy.
 
-    Looks at display, sources, exclusions, sound, codecs, key, disk, clock, database, engines and page; `--json` has
-    small pictures of the sources. Changes nothing; exits with 0.
+    Looks at display, sources, exclusions, sound, codecs, key, disk, clock, database, engines and page; listens to each
+    sound device for a moment and tells its level; `--json` has small pictures of the sources too. Changes nothing;
+    exits with 0.
     """
     from pepys.cli.output import Output
+    from pepys.doctor.devices import Sound
     from pepys.doctor.examine import checks, run
     from pepys.doctor.findings import State
     from pepys.doctor.pictures import Pictures
 
     out = Output(as_json)
     found: list[Finding] = []
-    pictures = Pictures(thumbnails=as_json)
-    every = checks(home, pictures)
+    pictures, sound = Pictures(thumbnails=as_json), Sound()
+    every = checks(home, pictures, sound)
     with out.progress("looking", len(every)) as update:
         for number, (name, check) in enumerate(every.items(), 1):
             found += run(name, check)
             update(number, None)
     works = all(finding.state is not State.MISSING for finding in found)
-    out.document({"ok": works, "checks": [finding.to_json() for finding in found], "sources": pictures.sources})
+    every_finding = [finding.to_json() for finding in found]
+    out.document({"ok": works, "checks": every_finding, "sources": pictures.sources, "sound": sound.devices})
     if not as_json:
         _show(out, found)
 

@@ -26,6 +26,7 @@ from pepys.cli.say import (
     track_result,
     track_state,
 )
+from pepys.cli.sound import sound_lines
 from pepys.errors import Interrupted, NotFound, Partial, PepysError, Usage
 from pepys.sessions.control import ask_host
 
@@ -105,12 +106,25 @@ def _short_ids(ids: list[str]) -> dict[str, str]:
     return {whole: whole for whole in ids}
 
 
-def show(session: IdArgument, *, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """One session: spans, gaps, tracks, shots, notes, enrichment."""
-    from pepys.sessions.queries import open_library, show_session
+def show(
+    session: IdArgument,
+    *,
+    graph: Annotated[bool, typer.Option("--graph", help="Draw the graph its sound went through, in Mermaid.")] = False,
+    home: HomeOption,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """One session: spans, gaps, tracks, the account of its sound, shots, notes, enrichment."""
+    from pepys.sessions.queries import open_library, show_graph, show_session
 
     out = Output(as_json)
     with open_library(home) as library:
+        if graph:
+            drawn = show_graph(library, session)
+            out.document(drawn)
+            if not as_json:
+                out.text(drawn["mermaid"].rstrip())
+            return
         shown = show_session(library, session)
     out.document(shown)
     if not as_json:
@@ -162,6 +176,10 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
     if shown["tracks"]:
         console.print()
         console.print(table)
+    if not live:
+        for track in shown["tracks"]:
+            for line in sound_lines(track):
+                console.print(Text(f"{track['track']} {line}"), soft_wrap=True)
     lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= shown["wall_ms"] else
               gap_text(gap)) for gap in shown["gaps"]]  # fmt: skip
     lines += [(entry["start_ms"], f"{gap_name(track)} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "

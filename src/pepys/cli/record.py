@@ -14,6 +14,7 @@ import typer
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import clock_text, fallbacks, left_out, size_text, track_word
+from pepys.cli.sound import BalanceOption, Meters, SoundGraphOption, read_graph
 from pepys.cli.sources import (
     ExcludeOption,
     LayoutOption,
@@ -72,6 +73,7 @@ def make_request(
     """The request that options mean; `start` uses the same. Words are judged before anybody is asked."""
     from pepys import limits
     from pepys.errors import Usage
+    from pepys.sessions.sound_request import check_sound
     from pepys.sessions.sources import check_brackets, check_words
     from pepys.sessions.start import StartRequest
 
@@ -95,6 +97,7 @@ def make_request(
         **values,
     )  # fmt: skip
     check_words(request)
+    check_sound(request)
     return request
 
 
@@ -119,6 +122,8 @@ def record(
     audio: AudioOption = None,
     mic: MicOption = None,
     system: SystemOption = None,
+    balance: BalanceOption = None,
+    sound_graph: SoundGraphOption = None,
     shots: ShotsOption = None,
     tag: TagOption = None,
     allow_partial: PartialOption = False,
@@ -136,8 +141,9 @@ def record(
 
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
-        system=system, allow_partial=allow_partial, webcam=webcam, layout=layout, exclude=exclude,
-        no_exclude=no_exclude, sources=in_order(context, monitor, region, window, source),
+        system=system, balance=balance, sound_graph=read_graph(sound_graph), allow_partial=allow_partial,
+        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude,
+        sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
     out = Output(as_json)
     line = StatusLine(out)
@@ -187,6 +193,9 @@ class StatusLine:
         self._drawn = 0
         self._begun = False
         self._unwell: set[str] = set()
+        self._meters = Meters(sys.stderr)
+        self._early: list[dict[str, Any]] = []
+        self._reasons: dict[str, str] = {}
 
     def hear(self, push: dict[str, Any]) -> None:
         """Show one push."""
@@ -198,8 +207,22 @@ class StatusLine:
             self._draw(push["status"])
         elif kind == "track":
             self._track(push)
+        elif kind == "levels":
+            self._meters.hear(push["levels"])
+        elif kind == "warning":
+            self._warn(push)
         if kind in {"track", "gap", "error"} and self._begun:
             self._out.record({"event": kind, **{key: value for key, value in push.items() if key != "push"}})
+
+    def _warn(self, push: dict[str, Any]) -> None:
+        """A warning is told whenever it came: nothing repeats one that came before the first line."""
+        if not self._begun:
+            self._early.append(push)
+            return
+        # What the track's own state has said already is no second line.
+        if self._reasons.get(push["track"]) != push["text"]:
+            self._stay(f"{push['track']}: {push['text']}")
+        self._out.record({"event": "warning", **{key: value for key, value in push.items() if key != "push"}})
 
     def _track(self, push: dict[str, Any]) -> None:
         """A track that fails is told, and one that is well again; one that begins well is not worth a line."""
@@ -210,6 +233,7 @@ class StatusLine:
             self._unwell.remove(track)
         else:
             return
+        self._reasons[track] = push.get("detail") or ""
         self._stay(track_word(push) + _because(push))
 
     def clear(self) -> None:
@@ -227,6 +251,9 @@ class StatusLine:
         self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
         for line in (*left_out(status["tracks"]), *fallbacks(status["tracks"])):
             self._stay(line)
+        for push in self._early:
+            self._warn(push)
+        self._early.clear()
 
     def _stay(self, text: str) -> None:
         self.clear()
@@ -238,7 +265,7 @@ class StatusLine:
         unwell = [track for track in status["tracks"] if track["state"] not in {"off", "healthy"}]
         parts = [
             status["state"], clock_text(status["recorded_ms"]), size_text(status["bytes"]),
-            *([track_word(track) for track in unwell] or ["all tracks ok"]),
+            *([track_word(track) for track in unwell] or ["all tracks ok"]), *self._meters.words(status),
         ]  # fmt: skip
         text = "  ".join(parts)[: _width() - 1]
         sys.stderr.write("\r" + text.ljust(self._drawn))

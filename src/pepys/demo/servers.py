@@ -173,7 +173,7 @@ class SoundServer(Server):
         argv = [pulseaudio, "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"]
         argv += ["--realtime=no", "--high-priority=no", "--log-target=stderr", "-F", str(script)]
         self.child = Child(argv, self.folder / "log", env=own)
-        self.child.wait_ready(lambda: _listens(socket_path), "the sound server")
+        self.child.wait_ready(lambda: listens(socket_path), "the sound server")
         # Without a cookie file and a runtime folder of its own each client would leave them in the user's folders.
         self.env = {
             "PULSE_SERVER": f"unix:{socket_path}",
@@ -197,7 +197,8 @@ def _authority(cookie: bytes) -> bytes:
     return struct.pack(">H", _FAMILY_WILD) + b"".join(struct.pack(">H", len(part)) + part for part in parts)
 
 
-def _listens(path: Path) -> bool:
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections at a unix socket."""
     if sys.platform == "win32":
         return False
     try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pepys.doctor import devices, engines, home
+from pepys.doctor import engines, home
+from pepys.doctor.devices import Sound
 from pepys.doctor.findings import Finding, missing
 from pepys.doctor.pictures import Pictures
 
 Check = Callable[[], Iterator[Finding]]
 
 
-def checks(folder: Path, pictures: Pictures) -> dict[str, Check]:
-    """Every check by its name, most needed first; `pictures` keeps the sources that were found."""
+def checks(folder: Path, pictures: Pictures, sound: Sound) -> dict[str, Check]:
+    """Every check by its name, most needed first; `pictures` and `sound` keep the sources that were found."""
     return {
         "home": lambda: home.folder(folder),
         "key": lambda: home.key(folder),
@@ -22,7 +23,7 @@ def checks(folder: Path, pictures: Pictures) -> dict[str, Check]:
         "display": pictures.display,
         "sources": pictures.listed,
         "exclusions": pictures.exclusions,
-        "sound": devices.sound,
+        "sound": sound.check,
         "codecs": engines.codecs,
         "database": engines.database,
         "engines": engines.reading,

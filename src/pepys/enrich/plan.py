@@ -32,7 +32,8 @@ def transcript_units(session: Session) -> tuple[Unit, ...]:
     """Stretches of every sound track.
 
     `values` holds the numbers of the segments to decode, and of the first and last one that belong to the stretch: its
-    neighbours are decoded too where the sound goes on, so that the cut can be made at a quiet moment.
+    neighbours are decoded too where the sound goes on, so that the cut can be made at a quiet moment. Where in it
+    somebody may speak is not among them: that was measured from the same samples and so follows from the inputs.
     """
     return tuple(unit for track in session.tracks if _is_sound(track) for unit in _track_units(track))
 

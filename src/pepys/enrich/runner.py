@@ -17,6 +17,7 @@ from pepys.enrich.state import SKIPPED
 from pepys.errors import PepysError
 from pepys.model.manifest import ArtifactRef, Manifest
 from pepys.model.session import Session
+from pepys.model.sound_levels import Ranges, heard
 from pepys.store import edits, reader
 from pepys.store.store import Store
 
@@ -53,6 +54,7 @@ class StoredSession:
     def __init__(self, store: Store, session: Session) -> None:
         self._store = store
         self._session = session
+        self._heard: dict[str, tuple[Ranges, Ranges]] = {}
 
     @property
     def session(self) -> Session:
@@ -70,6 +72,12 @@ class StoredSession:
             if ref.stage == stage and not ref.error:
                 made.extend(reader.load_artifact(self._store, ref)["items"])
         return made
+
+    def heard(self, track: str) -> tuple[Ranges, Ranges]:
+        """Where levels of a track were noted, and where of that somebody may speak; read once."""
+        if track not in self._heard:
+            self._heard[track] = heard(reader.levels(self._store, self._session.id, track))
+        return self._heard[track]
 
 
 def run_stages(

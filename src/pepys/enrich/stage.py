@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from pepys.errors import PepysError
 from pepys.model.session import Session
+from pepys.model.sound_levels import Ranges
 
 Item = dict[str, Any]
 """One part of an artifact, as JSON: a spoken turn, the text of a shot, a summary."""
@@ -59,6 +60,10 @@ class Source(Protocol):
 
     def items(self, stage: str) -> list[Item]:
         """What another stage has produced for this session so far."""
+        ...
+
+    def heard(self, track: str) -> tuple[Ranges, Ranges]:
+        """Where levels of a track were noted, and where of that somebody may speak; axis time."""
         ...
 
 

@@ -203,6 +203,79 @@ class Beat(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SoundGraphSet(Event):
+    """From `at_ns` on sound goes through this graph (`pepys.model.sound_graph` reads it); the last one is in force."""
+
+    at_ns: int
+    graph: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundAccounted(Event):
+    """Where the samples of a track went, since its span began; `final` when the span is over.
+
+    All are counts of samples at 48 kHz. What the device gave is `delivered = captured + dropped`; what the track holds
+    is `encoded = captured + inserted + silent`, of which `muted` were silenced by the user; `refused` of them were not
+    taken by the disk. `lost` counts silent samples by reason.
+    """
+
+    track: str
+    span: int
+    at_ns: int
+    delivered: int
+    captured: int
+    dropped: int
+    inserted: int
+    silent: int
+    muted: int
+    encoded: int
+    refused: int
+    lost: dict[str, int] = field(default_factory=dict)
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCorrected(Event):
+    """A device's clock differs: since `since_ns` samples were inserted or dropped, softly or in a step of `step`.
+
+    `ppm` is by how much the device is fast (or, negative, slow), as measured.
+    """
+
+    track: str
+    at_ns: int
+    since_ns: int
+    inserted: int
+    dropped: int
+    ppm: int
+    step: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSwitched(Event):
+    """From `at_ns` on a track is recorded from `device` instead of `before`."""
+
+    track: str
+    at_ns: int
+    device: str
+    before: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsNoted(Event):
+    """Twenty levels a second of a track from `at_ns` on, 50 ms each (`pepys.model.sound_levels` packs them).
+
+    `peaks` and `loudness` are base64, a byte each; bit n of `voice` says whether somebody may speak in the n-th.
+    """
+
+    track: str
+    at_ns: int
+    peaks: str
+    loudness: str
+    voice: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded(Event):
     """The last event of a session that was ended in order."""
 
@@ -213,7 +286,8 @@ _TYPES: Final[dict[str, type[Event]]] = {
     kind.__name__: kind
     for kind in (
         SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
-        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SessionEnded,
+        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SoundGraphSet,
+        SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, SessionEnded,
     )
 }  # fmt: skip
 _FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
@@ -233,6 +307,11 @@ class UnknownEvent(Event):
 def encode(event: Event) -> bytes:
     """Write an event as compact JSON in UTF-8."""
     return json.dumps({"t": type(event).__name__, **asdict(event)}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def beginning(kind: type[Event]) -> bytes:
+    """How `encode` begins every event of that type: readers pass over types by it without reading what follows."""
+    return json.dumps({"t": kind.__name__}, separators=(",", ":"))[:-1].encode() + b","
 
 
 def decode(data: bytes) -> Event:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pepys.model import events as ev
 from pepys.model.manifest import Edit, Manifest
-from pepys.model.session import Focus, Gap, Init, Note, Segment, Session, Shot, Span, Track
+from pepys.model.session import DeviceSwitch, Focus, Gap, Init, Note, Segment, Session, Shot, SoundDrift, Span, Track
+from pepys.model.sound_account import accounts_of, losses_of
 
 
 @dataclass(slots=True)
@@ -28,6 +29,8 @@ class _Fold:
     shots: list[Shot] = field(default_factory=list)
     focus: list[ev.FocusChanged] = field(default_factory=list)
     notes: dict[str, Note] = field(default_factory=dict)
+    accounts: dict[str, dict[int, ev.SoundAccounted]] = field(default_factory=dict)
+    sound_graph: dict[str, Any] | None = None
     last_ns: int = 0
 
     def see(self, at_ns: int) -> None:
@@ -140,6 +143,30 @@ def _beat(fold: _Fold, event: ev.Beat) -> None:
     fold.see(event.at_ns)
 
 
+def _sound_graph_set(fold: _Fold, event: ev.SoundGraphSet) -> None:
+    fold.sound_graph = event.graph
+    fold.see(event.at_ns)
+
+
+def _sound_accounted(fold: _Fold, event: ev.SoundAccounted) -> None:
+    fold.track(event.track)
+    fold.accounts.setdefault(event.track, {})[event.span] = event
+    fold.see(event.at_ns)
+
+
+def _sound_corrected(fold: _Fold, event: ev.SoundCorrected) -> None:
+    track = fold.track(event.track)
+    was = track.drift or SoundDrift()
+    drift = SoundDrift(was.inserted + event.inserted, was.dropped + event.dropped, was.steps + event.step, event.ppm)
+    fold.tracks[event.track] = replace(track, drift=drift)
+
+
+def _device_switched(fold: _Fold, event: ev.DeviceSwitched) -> None:
+    track = fold.track(event.track)
+    switch = DeviceSwitch(event.at_ns, event.device, event.before, event.reason)
+    fold.tracks[event.track] = replace(track, switches=(*track.switches, switch))
+
+
 def _session_ended(fold: _Fold, event: ev.SessionEnded) -> None:
     fold.see(event.at_ns)
 
@@ -160,6 +187,10 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
     ev.GapNoted: _gap_noted,
     ev.TrackHealth: _track_health,
     ev.Beat: _beat,
+    ev.SoundGraphSet: _sound_graph_set,
+    ev.SoundAccounted: _sound_accounted,
+    ev.SoundCorrected: _sound_corrected,
+    ev.DeviceSwitched: _device_switched,
     ev.SessionEnded: _session_ended,
 }
 
@@ -210,7 +241,7 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
         tags=started.tags if started else (),
         spans=spans,
         gaps=tuple(gap for gap in gaps if gap.track is None),
-        tracks=tuple(_track(fold, track, gaps) for track in fold.tracks.values()),
+        tracks=tuple(_track(fold, track, gaps, spans) for track in fold.tracks.values()),
         shots=tuple(fold.shots),
         focus=_focus(fold, spans),
         notes=tuple(sorted(fold.notes.values(), key=lambda note: note.at_ns)),
@@ -218,18 +249,25 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
         config=started.config if started else {},
         origin=started.origin if started else None,
         manifest=manifest_id,
+        sound_graph=fold.sound_graph,
     )
 
 
-def _track(fold: _Fold, track: Track, gaps: list[Gap]) -> Track:
+def _track(fold: _Fold, track: Track, gaps: list[Gap], spans: tuple[Span, ...]) -> Track:
     segments = sorted(fold.segments.get(track.track, {}).values(), key=lambda segment: segment.n)
     inits = fold.inits.get(track.track, {})
-    return replace(
+    own = tuple(gap for gap in gaps if gap.track == track.track)
+    whole = replace(
         track,
         inits=tuple(inits[span] for span in sorted(inits)),
         segments=tuple(segment for segment in segments if segment.fragments),
-        gaps=tuple(gap for gap in gaps if gap.track == track.track),
+        gaps=own,
     )
+    if track.kind != "audio":
+        return whole
+    crashed = frozenset(gap.start_ns for gap in gaps if gap.track is None and gap.reason == "crash")
+    told = fold.accounts.get(track.track, {})
+    return replace(whole, accounts=accounts_of(whole, told), losses=losses_of(whole, spans, crashed))
 
 
 def _focus(fold: _Fold, spans: tuple[Span, ...]) -> tuple[Focus, ...]:

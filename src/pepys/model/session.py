@@ -67,6 +67,66 @@ class Init:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanAccount:
+    """Where the samples of a sound track went in one span; counts as in `events.SoundAccounted`.
+
+    `written` are those that its segments hold. One that is not `final` ended by a crash, and was told at most ten
+    seconds before it.
+    """
+
+    span: int
+    delivered: int
+    captured: int
+    dropped: int
+    inserted: int
+    silent: int
+    muted: int
+    encoded: int
+    refused: int
+    written: int
+    lost: dict[str, int] = field(default_factory=dict)
+    final: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether every sample is accounted for; of a span that crashed, those that were written."""
+        if not self.final:
+            return True
+        held = self.encoded == self.captured + self.inserted + self.silent == self.written + self.refused
+        return held and self.delivered == self.captured + self.dropped and self.silent == sum(self.lost.values())
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLoss:
+    """Samples that were not recorded of one track, from `at_ns` on; of the whole session's gaps see there."""
+
+    at_ns: int
+    samples: int
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundDrift:
+    """What was corrected because a device's clock differs: samples inserted and dropped, hard steps, the last rate."""
+
+    inserted: int = 0
+    dropped: int = 0
+    steps: int = 0
+    ppm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSwitch:
+    """From `at_ns` on a track is recorded from `device` instead of `before`."""
+
+    at_ns: int
+    device: str
+    before: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One kind of media or events from one source.
 
@@ -91,6 +151,10 @@ class Track:
     segments: tuple[Segment, ...] = ()
     gaps: tuple[Gap, ...] = ()
     shot_bytes: int = 0
+    accounts: tuple[SpanAccount, ...] = ()
+    losses: tuple[SoundLoss, ...] = ()
+    drift: SoundDrift | None = None
+    switches: tuple[DeviceSwitch, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -153,6 +217,7 @@ class Session:
     config: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] | None = None
     manifest: str = ""
+    sound_graph: dict[str, Any] | None = None
 
     @property
     def duration_ns(self) -> int:

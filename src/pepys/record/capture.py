@@ -13,21 +13,22 @@ from collections.abc import Callable, Sequence
 from pepys import limits
 from pepys.errors import DeviceMissing
 from pepys.media.image import shot_codec
-from pepys.media.sound import AacEncoder
 from pepys.model import events as ev
-from pepys.record.adapters.parec import ParecSource
+from pepys.model.sound_graph import Node, from_json
+from pepys.record.adapters.sound_opening import open_device, open_sound
 from pepys.record.focus import FocusWatch
 from pepys.record.health import Health
 from pepys.record.loop import Loop
-from pepys.record.playback import SoundStream, SpanPlace
+from pepys.record.playback import SpanPlace
+from pepys.record.ports import SoundSource
 from pepys.record.screen import Screen
 from pepys.record.shots import ShotTaker
+from pepys.record.sound_plan import MIX
 from pepys.record.soundboard import SoundBoard
 from pepys.record.spec import RecordSpec
 from pepys.record.stage import Done, Stage
 from pepys.record.writing import Fragment, InitHeader, Picture
 
-_MIX = "audio.mix"
 _ONE_OF_SEVERAL = "video."
 _CODECS = {"video": "h264", "audio": "opus", "shots": shot_codec()}
 
@@ -54,14 +55,13 @@ class Capture:
         """
         self._spec, self._loop, self._clock, self._health = spec, loop, loop.clock, health
         self._give, self._on_source = give, on_source
-        self._sounds = SoundBoard(
-            self._clock, loop, health, lambda device, channels: ParecSource(device, channels, self._clock)
+        graph = from_json(spec.sound_graph) if spec.sound_graph is not None else None
+        self.sounds = SoundBoard(
+            self._clock, loop, health, self._open_sound, graph, spec.sound_required, self._on_sound
         )
         self._stage = Stage(spec, loop, health, self._on_screen)
         self._shots: ShotTaker | None = None
         self._focus = FocusWatch(loop, health, self._stage.wish.exclusions)
-        self._encoder: AacEncoder | None = None
-        self._mix: SoundStream | None = None
         self._next_grid_ns = 0
         self._gridded = False
 
@@ -78,14 +78,15 @@ class Capture:
         for track, reason in spec.absent:
             self._health.add(track, "", "off", reason)
         self._stage.open()
-        if spec.mic is not None:
-            self._sounds.add("audio.mic", spec.mic, 1, required=spec.mic_required)
-        if spec.system is not None:
-            self._sounds.add("audio.system", spec.system, 2, required=spec.system_required)
         self._focus.open(self._focus_display)
-        self._sounds.open()
-        if not self._stage.waits and not self._sounds.inputs:
+        self.sounds.open()
+        if not self._stage.waits and not self.sounds.inputs:
             raise self._nothing()
+
+    def _open_sound(self, node: Node, name: str) -> SoundSource:
+        if node.kind in {"microphone", "system"}:
+            return open_device(name, int(node.params["channels"]), self._clock)
+        return open_sound(node.kind, node.params, self._clock)
 
     @property
     def _focus_display(self) -> str | None:
@@ -98,7 +99,7 @@ class Capture:
 
         def look() -> None:
             now_ns = self._clock.now_ns()
-            if self._stage.waits or self._focus.waits or (self._sounds.waits and now_ns < until_ns):
+            if self._stage.waits or self._focus.waits or (self.sounds.waits and now_ns < until_ns):
                 self._loop.set_timer("sources", now_ns + limits.SOURCE_LOOK_NS, look)
             else:
                 then()
@@ -113,7 +114,7 @@ class Capture:
             PepysError: a required source cannot be recorded, or nothing delivers.
         """
         self._stage.require()
-        self._sounds.require()
+        self.sounds.require()
         self._focus.show(self._focus_display)
         self.require_any()
 
@@ -151,26 +152,26 @@ class Capture:
         """Whether any source delivers, or a window that was closed is waited for."""
         screen = self._screen
         seen = screen is not None and (screen.lives or screen.waits)
-        return seen or any(sound.delivers for sound in self._sounds.inputs)
+        return seen or self.sounds.lives
 
     def reopen(self) -> None:
         """After a pause: start the devices, and try what is away again."""
         self._stage.reopen()
-        self._sounds.open()
+        self.sounds.open()
 
     def let_go(self) -> None:
         """A pause: the devices are let go, films stand still; the display is heard and not looked at."""
-        self._sounds.stop()
+        self.sounds.stop()
         self._stage.suspend()
 
     def start_anew(self) -> None:
         """Time stood still, and the devices' clocks with it: their streams begin anew."""
-        self._sounds.stop()
+        self.sounds.stop()
         self.reopen()
 
     def close(self) -> None:
         """The end: let go of everything, and give what the shots' thread still holds."""
-        self._sounds.stop()
+        self.sounds.stop()
         if self._shots is not None:
             self._shots.finish()
             self._shots = None
@@ -212,13 +213,12 @@ class Capture:
         if pictures and self._screen is not None and self._screen.lives:
             self._screen.prepare()
         self._focus.prepare()
-        self._sounds.prepare()
-        self._encoder = AacEncoder() if self._sounds.inputs else None
+        self.sounds.prepare()
         if self._mixes_alone():
-            if _MIX not in self._health.tracks:
-                self._health.add(_MIX, "mix")
-        elif _MIX in self._health.tracks:
-            self._health.tracks[_MIX].state = "off"
+            if MIX not in self._health.tracks:
+                self._health.add(MIX, "mix")
+        elif MIX in self._health.tracks:
+            self._health.tracks[MIX].state = "off"
 
     def tracks(self) -> tuple[ev.TrackStarted, ...]:
         """The tracks of the span that is prepared."""
@@ -227,7 +227,7 @@ class Capture:
             if report.state == "off":
                 continue
             kind = report.track.partition(".")[0]
-            codec = "aac" if report.track == _MIX else _CODECS.get(kind, "")
+            codec = "aac" if report.track == MIX else _CODECS.get(kind, "")
             if report.track.startswith(_ONE_OF_SEVERAL):
                 codec = ""  # it is shown in `video`, and has no pictures of its own
             width, height = self._screen.size(report.track) if self._screen is not None else (0, 0)
@@ -238,17 +238,16 @@ class Capture:
     def begin(self, place: SpanPlace) -> None:
         """The span starts at `place`."""
         screen = self._screen if self._screen is not None and self._screen.lives else None
-        stream = screen.begin(place, self._encoder, self._give) if screen is not None else None
-        if stream is None and self._encoder is not None:
-            self._mix = SoundStream(_MIX, place, self._encoder, self._give)
-            self._health.set(_MIX, "healthy", place.at_ns)
-        self._sounds.begin(place, self._give, stream.sound if stream else self._mix.sound if self._mix else None)
+        stream = screen.begin(place, self.sounds.mix_encoder, self._give) if screen is not None else None
+        if stream is None and self.sounds.mix_encoder is not None:
+            self._health.set(MIX, "healthy", place.at_ns)
+        self.sounds.begin(place, self._give, stream)
         for report in self._health.tracks.values():
             if report.state == "failed" and not report.track.startswith("audio"):
                 self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
         self._focus.begin(place)
         self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
-        self._gridded = stream is not None or bool(self._sounds.inputs)
+        self._gridded = stream is not None or bool(self.sounds.inputs)
         if self._gridded:
             self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
 
@@ -258,28 +257,26 @@ class Capture:
         now_ns = self._clock.now_ns()
         if self._gridded and now_ns - self._next_grid_ns > limits.STALL_NS:
             # The process slept: nothing was watched since the last grid point.
-            now_ns = max(self._next_grid_ns, self._sounds.reached_ns())
+            now_ns = max(self._next_grid_ns, self.sounds.reached_ns())
         self._catch_up(now_ns)
         # The last fragment must not be empty; the wait is shorter than a frame.
         until_ns = max(now_ns, self._next_grid_ns - limits.FRAGMENT_NS + limits.LAST_FRAGMENT_NS)
         if self._screen is not None:
             self._screen.halt(until_ns)
         self._focus.end()
-        self._sounds.finish(until_ns)
+        self.sounds.finish(until_ns)
         if self._screen is not None:
             self._screen.finish(until_ns)
-        if self._mix is not None:
-            self._mix.finish()
-            self._mix = None
         return until_ns
 
     def count(self) -> None:
         """Bring the counters of tracks up to date that are not counted as they go."""
         if self._screen is not None:
             self._screen.count()
-        if self._mix is not None:
-            report = self._health.tracks[_MIX]
-            report.captured = report.encoded = self._mix.samples
+        mixed = self.sounds.samples(MIX)
+        if mixed:
+            report = self._health.tracks[MIX]
+            report.captured = report.encoded = mixed
             report.capture_ns = report.attempt_ns = self._clock.now_ns()
         self._focus.count()
 
@@ -295,12 +292,10 @@ class Capture:
 
     def _catch_up(self, now_ns: int) -> None:
         while self._gridded and self._next_grid_ns <= now_ns:
-            self._sounds.step()
+            self.sounds.step()
             if self._screen is not None:
                 self._screen.grid(self._next_grid_ns)
-            self._sounds.close_fragments()
-            if self._mix is not None:
-                self._mix.close()
+            self.sounds.close_fragments()
             self._next_grid_ns += limits.FRAGMENT_NS
 
     def pressed(self, pressed: bool) -> None:
@@ -310,7 +305,12 @@ class Capture:
 
     def _mixes_alone(self) -> bool:
         pictures = self._spec.video and self._screen is not None and self._screen.lives
-        return bool(self._sounds.inputs) and not pictures
+        return self.sounds.mix_encoder is not None and not pictures
+
+    def _on_sound(self) -> None:
+        screen = self._screen
+        if self.sounds.finished and (screen is None or not (screen.lives or screen.returns)):
+            self._on_source("finished", "")
 
     def _on_screen(self, what: str) -> None:
         screen = self._screen
@@ -321,6 +321,6 @@ class Capture:
         elif what == "back":
             # The display that came back is the one whose focus was lost with it.
             self._focus.reopen()
-        elif not screen.lives and not screen.returns and not self._sounds.inputs:
+        elif not screen.lives and not screen.returns and not self.sounds.inputs:
             what = "finished" if screen.finished else "gone"
             self._on_source(what, next(feed.why_not.message for feed in screen.feeds))

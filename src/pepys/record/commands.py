@@ -16,6 +16,7 @@ from pepys.model import events as ev
 from pepys.model.ids import new_short_id
 from pepys.record.loop import Loop
 from pepys.record.recorder import Recorder
+from pepys.record.taps import Taps
 from pepys.record.wire import Message, Peer, Server, reply_error, reply_ok
 
 
@@ -24,6 +25,7 @@ class Commands:
 
     def __init__(self, recorder: Recorder, server: Server, loop: Loop) -> None:
         self._recorder, self._server, self._loop = recorder, server, loop
+        self._taps = Taps(recorder.capture.sounds, server)
         self._alone_ns = loop.clock.now_ns()
         self._doing: dict[str, Callable[[Peer, Message, dict[str, Any]], None]] = {
             "status": self._status,
@@ -34,6 +36,7 @@ class Commands:
             "note": self._note,
             "mark": self._mark,
             "set": self._set,
+            "listen": self._listen,
         }
         self._look_for_clients()
 
@@ -72,6 +75,7 @@ class Commands:
             "spans": recorder.spans,
             "layout": recorder.capture.layout,
             "sources": recorder.capture.sources,
+            "sound": recorder.capture.sounds.to_json(),
             "tracks": [r.to_json(now_ns, written.get(r.track, 0)) for r in recorder.health.tracks.values()],
             "gaps_open": [
                 {"reason": gap.reason, "track": gap.track, "detail": gap.detail} for gap in recorder.health.open_gaps
@@ -103,12 +107,32 @@ class Commands:
         self._recorder.stop(lambda error: self._answer(peer, request, error))
 
     def _set(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
-        layout, sources = args.get("layout"), args.get("sources")
-        told = layout is None or isinstance(layout, str)
-        listed = sources is None or (isinstance(sources, list) and all(isinstance(name, str) for name in sources))
-        if not told or not listed or (layout is None and sources is None):
-            raise Usage("there is nothing to set", "give a layout, or sources, or both")
-        self._recorder.compose(layout, sources, lambda error: self._answer(peer, request, error))
+        recorder = self._recorder
+        layout, sources = args.get("layout"), _words(args, "sources")
+        mute, unmute, balance = _words(args, "mute"), _words(args, "unmute"), args.get("balance")
+        heard = bool(mute or unmute) or balance is not None
+        if (layout is None and sources is None and not heard) or not isinstance(layout, str | None):
+            raise Usage("there is nothing to set", "give a layout, sources, or what is to be heard")
+        if balance is not None and type(balance) is not int:
+            raise Usage(f"{balance!r} is no balance", "give a whole number of 0 to 100")
+
+        def compose(error: PepysError | None) -> None:
+            if error is not None or (layout is None and sources is None):
+                self._answer(peer, request, error)
+                return
+            try:
+                recorder.compose(layout, sources, lambda problem: self._answer(peer, request, problem))
+            except PepysError as problem:
+                self._answer(peer, request, problem)
+
+        # What is heard is judged first: it takes no time, and is refused as a whole.
+        if heard:
+            recorder.set_sound(mute or (), unmute or (), balance, compose)
+        else:
+            compose(None)
+
+    def _listen(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
+        peer.send(reply_ok(request, self._taps.listen(peer, str(args.get("tap", "")))))
 
     def _note(self, peer: Peer, request: Message, args: dict[str, Any]) -> None:
         self._add(peer, request, args.get("id"), str(args.get("text", "")), "note")
@@ -154,3 +178,15 @@ class Commands:
             return
         wait_ns = min(limits.ORPHAN_LOOK_NS, max(limits.NS_PER_MS, orphan_ns // 2))
         self._loop.set_timer("orphan", now_ns + wait_ns, self._look_for_clients)
+
+
+def _words(args: dict[str, Any], name: str) -> list[str] | None:
+    """A list of words that a client sent; None where it sent none.
+
+    Raises:
+        Usage: it is no list of words.
+    """
+    value = args.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(word, str) for word in value)):
+        raise Usage(f"{name} is no list of words", "give each by itself")
+    return value

@@ -7,7 +7,7 @@ same start, so that a reader sees one gap. Deciding what is healthy is left to t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pepys import limits
@@ -33,6 +33,8 @@ class TrackReport:
     dropped: int = 0
     before: tuple[int, int, int] = (0, 0, 0)
     """What was counted by an earlier recorder of the session, or before the source was opened again."""
+    level: dict[str, float | bool] | None = None
+    """How loud a sound track is now."""
     journalled: tuple[str, str] | None = None
     """The state and detail that the journal was told last."""
 
@@ -60,6 +62,7 @@ class TrackReport:
             "captured": captured,
             "encoded": encoded,
             "dropped": dropped,
+            "level": self.level,
         }
 
 
@@ -112,6 +115,12 @@ class Health:
             self._gaps[track, reason] = gap
             self._tell(gap)
 
+    def rename_gap(self, track: str | None, reason: str, detail: str) -> None:
+        """More is known of why a gap that is open came about; a gap that is not open is passed over."""
+        gap = self._gaps.get((track, reason))
+        if gap is not None:
+            self._gaps[track, reason] = replace(gap, detail=detail)
+
     def close_gap(self, track: str | None, reason: str, end_ns: int) -> None:
         """It is recorded again; a gap that is not open is passed over."""
         gap = self._gaps.pop((track, reason), None)
@@ -131,6 +140,10 @@ class Health:
     def note(self, event: ev.Event) -> None:
         """Journal an event that tells of no health."""
         self._journal((event,), None)
+
+    def tell(self, message: Message) -> None:
+        """Tell whoever listens of what stands in no journal, at once."""
+        self._push(message)
 
     def _tell(self, gap: ev.GapNoted) -> None:
         message = {

@@ -19,6 +19,8 @@ from pepys.record.video import EncodedFrame
 from pepys.record.writing import Fragment, InitHeader
 
 Give = Callable[[Fragment | InitHeader], bool]
+OnRefused = Callable[[str, int, int], None]
+"""Takes the track, the axis time and the count of samples that the disk did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,10 @@ class PictureStream:
         self._rule.see(frame)
         self._frames.append(frame)
 
-    def sound(self, pcm: Pcm) -> None:
-        """The next mixed samples."""
+    def sound(self, pcm: Pcm, active: bool = True) -> None:
+        """The next mixed samples; `active` is False when nothing is to be heard in them."""
         if self._encoder is not None and len(pcm):
-            self._sound += self._encoder.encode(pcm)
+            self._sound += self._encoder.encode(pcm, active)
 
     def close(self, until_ns: int) -> None:
         """Close the fragment at `until_ns` on the clock, with what is there."""
@@ -136,10 +138,13 @@ class PictureStream:
 class SoundStream:
     """One stream of sound in fragments of its own: a device's track, or the mix where there are no pictures."""
 
-    def __init__(self, track: str, place: SpanPlace, encoder: SoundEncoder, give: Give) -> None:
+    def __init__(
+        self, track: str, place: SpanPlace, encoder: SoundEncoder, give: Give, on_refused: OnRefused | None = None
+    ) -> None:
+        """Begin a track at `place`; `on_refused` is told of what the disk did not take."""
         self.track = track
-        self.samples = 0
-        self._place, self._encoder, self._give = place, encoder, give
+        self.samples = self.refused = 0
+        self._place, self._encoder, self._give, self._on_refused = place, encoder, give, on_refused
         self._muxer = FragmentWriter(None, encoder.config, place.media_ns)
         self._sound: list[SoundSample] = []
         self._segment_ns = place.media_ns
@@ -148,18 +153,19 @@ class SoundStream:
         header = init_segment(None, encoder.config)
         give(InitHeader(track, place.span, header, mime_type(None, encoder.config)))
 
-    def sound(self, pcm: Pcm) -> None:
-        """The next samples."""
+    def sound(self, pcm: Pcm, active: bool = True) -> None:
+        """The next samples; `active` is False when nothing is to be heard in them."""
         if len(pcm):
             self.samples += len(pcm)
-            self._sound += self._encoder.encode(pcm)
+            self._sound += self._encoder.encode(pcm, active)
 
     def close(self) -> None:
         """Close a fragment with what has been encoded."""
         if not self._sound:
             return
         start_ns = self._place.media_ns + duration_of(self._position)
-        self._position += sum(sample.duration for sample in self._sound)
+        count = sum(sample.duration for sample in self._sound)
+        self._position += count
         end_ns = self._place.media_ns + duration_of(self._position)
         cut = self._cut or start_ns - self._segment_ns >= limits.SOUND_SEGMENT_NS
         data = self._muxer.write((), 0, self._sound)
@@ -174,6 +180,10 @@ class SoundStream:
             pictures=False,
         )
         given = self._give(fragment)
+        if not given:
+            self.refused += count
+            if self._on_refused is not None:
+                self._on_refused(self.track, fragment.at_ns, count)
         if cut:
             self._segment_ns = start_ns
         self._cut = not given

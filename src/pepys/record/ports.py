@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +204,12 @@ class SoundBlock:
 
 
 SoundEvent = SoundBlock | SourceEnded
+
+DEFAULT_MICROPHONE: Final = "@DEFAULT_SOURCE@"
+"""In place of a device's name: the microphone that is the default when the source is opened."""
+
+DEFAULT_SYSTEM: Final = "@DEFAULT_MONITOR@"
+"""The same for what the default speaker plays."""
 
 
 class SoundSource(Protocol):

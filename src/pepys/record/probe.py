@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shlex
 import socket
 import sys
 import threading
@@ -24,13 +25,33 @@ _SOCKETS = Path("/tmp/.X11-unix")
 
 @dataclass(frozen=True, slots=True)
 class SoundFound:
-    """The default devices; where one is None, its reason says why."""
+    """The default devices; where one is None, its reason says why.
+
+    `problem` is why the server could not be asked at all, and `remedy` what helps; both are empty when it answered.
+    """
 
     mic: str | None
     mic_reason: str
     system: str | None
     system_reason: str
     sources: tuple[Source, ...] = ()
+    problem: str = ""
+    remedy: str = ""
+
+    def lacks(self, named: str | None, reason: str) -> tuple[str, str] | None:
+        """Why a device cannot be recorded, and what there is instead; None when it is there.
+
+        Args:
+            named: the device; None for the default one.
+            reason: why there is no default one; empty when there is.
+        """
+        names = [source.name for source in self.sources]
+        if named in names or (named is None and not reason):
+            return None
+        if self.problem:
+            return self.problem, self.remedy
+        there = f"these are there: {', '.join(map(shlex.quote, names))}" if names else "connect one, or use --audio off"
+        return reason if named is None else f"the sound server has no source {named}", there
 
 
 def displays() -> list[str]:
@@ -110,10 +131,26 @@ def _ask(display: str) -> str:
 def default_sound(deadline_s: float = limits.PROBE_S) -> SoundFound:
     """The default microphone and the monitor that carries the system's sound."""
     try:
-        listing = list_sources(deadline_s)
+        listing = portable_listing(deadline_s) if sys.platform in {"darwin", "win32"} else list_sources(deadline_s)
     except DeviceMissing as error:
-        return SoundFound(None, error.message, None, error.message)
+        return SoundFound(None, error.message, None, error.message, (), error.message, error.remedy)
     return _defaults(listing)
+
+
+def portable_listing(deadline_s: float) -> Listing:
+    """The devices where there is no PulseAudio and no PipeWire, each named by its id there.
+
+    Raises:
+        DeviceMissing: the sound system does not answer within the deadline, or its library is not installed.
+    """
+    # Loads numpy, which a server's listing is spared.
+    from pepys.record.adapters.soundcard_source import list_soundcard
+
+    found = list_soundcard(deadline_s)
+    mic = next((device.id for device in found if device.default_microphone), "")
+    system = next((device.id for device in found if device.default_system), "")
+    sources = tuple(Source(device.id, device.name, device.loopback, 0, device.channels) for device in found)
+    return Listing(sources, mic, "", system)
 
 
 def _defaults(listing: Listing) -> SoundFound:

@@ -20,7 +20,7 @@ from pepys.record.playback import SpanPlace
 from pepys.record.runfile import write_run_file
 from pepys.record.session_start import Beginning, begin_new, go_on
 from pepys.record.spec import RecordSpec
-from pepys.record.status import Disk
+from pepys.record.status import Disk, ready
 from pepys.record.wire import Message
 from pepys.record.writing import End, Events, Fragment, InitHeader, Picture, SealSegments, Writer
 from pepys.store.store import Store
@@ -94,9 +94,10 @@ class Recorder:
         self._media_ns, self.spans, self.recorded_ns = beginning.media_ns, beginning.span, beginning.media_ns
         for report in self.health.tracks.values():
             report.before = beginning.counters.get(report.track, (0, 0, 0))
-        self.writer = Writer(beginning.writer, self._clock, self._loop.post, self._on_failed, beginning.view)
+        self.writer = Writer(beginning.writer, self._clock, self._loop.post, self._stop_full, beginning.view)
         self.capture.use_shots()
-        self.writer.events(*beginning.events, *self.health.events(beginning.at_ns))
+        sound = self.capture.sounds.declared(beginning.at_ns)
+        self.writer.events(*beginning.events, *sound, *self.health.events(beginning.at_ns))
         self._begin_span(base_ns)
         self._loop.set_timer("second", base_ns + limits.DISK_LOOK_NS, self._on_second)
         self._loop.set_timer("beat", base_ns + limits.BEAT_NS, self._on_beat)
@@ -112,12 +113,7 @@ class Recorder:
             self.state = "recording"
             self._stop_for(problem, "disk_full")
             return
-        tracks = [{"track": r.track, "state": r.state, "detail": r.detail} for r in self.health.tracks.values()]
-        ready = {
-            "pid": told.pid, "pid_start": told.pid_start, "boot_id": told.boot_id, "protocol": told.protocol,
-            "session": told.session, "socket": told.socket, "started_wall_ns": self.started_wall_ns, "tracks": tracks,
-        }  # fmt: skip
-        self._report({"ready": ready})
+        self._report({"ready": ready(told, self.started_wall_ns, self.health.tracks.values())})
         self._settle("recording", lambda _error: None, None)
 
     def fail_start(self, error: PepysError) -> None:
@@ -219,8 +215,8 @@ class Recorder:
             return
         was, self.state = self.state, "ending"
         self._push({"push": "state", "state": "ending"})
-        for timer in ("second", "beat"):
-            self._loop.clear_timer(timer)
+        self._loop.clear_timer("second")
+        self._loop.clear_timer("beat")
         # A span that could not be begun is none to end.
         running = was == "recording" and self.place is not None
         at_ns = self._end_span() if running else self.axis(self._clock.now_ns())
@@ -237,6 +233,19 @@ class Recorder:
             self.fail_start(Interrupted("the recording was ended before it began", "start it again"))
         else:
             self.stop(lambda _error: None)
+
+    def set_sound(self, mute: Sequence[str], unmute: Sequence[str], balance: int | None, done: Done) -> None:
+        """Mute, unmute or balance the sound from now on; `done` when it is durable.
+
+        Raises:
+            Busy: it is starting or ending.
+            Usage: there is no such sound.
+            DeviceMissing: no sound is recorded.
+        """
+        self._must_be("recording", "changed", "paused")
+        self.capture.sounds.set(mute, unmute, balance)
+        noted = self.capture.sounds.declared(self.axis(self._clock.now_ns()))
+        self._work().events(*noted, then=lambda error: self._settle(self.state, done, error))
 
     def note(self, note: ev.NoteAdded, done: Then) -> bool:
         """Write a note; `done` when it is durable. False when the disk does not keep up."""
@@ -308,9 +317,8 @@ class Recorder:
         now_ns = self._clock.now_ns()
         self._loop.set_timer("second", now_ns + limits.DISK_LOOK_NS, self._on_second)
         try:
-            failure = self._work().failure
-            if failure is not None:
-                self._on_failed(failure)
+            if (failure := self._work().failure) is not None:
+                self._stop_full(failure)
             if self.state != "recording" or self.capture.lives():
                 self._lived_ns = now_ns
             elif now_ns - self._lived_ns > limits.NOTHING_LEFT_NS:
@@ -334,7 +342,7 @@ class Recorder:
         beats = [
             ev.Beat(r.track, at_ns, *r.totals) for r in self.health.tracks.values() if r.state != "off" or any(r.totals)
         ]
-        self._work().events(*beats)
+        self._work().events(*beats, *self.capture.sounds.accounts())
 
     # --- trouble
 
@@ -348,7 +356,7 @@ class Recorder:
             self.health.open_gap(None, reason, self.axis(self._clock.now_ns()), error.message)
         self.stop(lambda _error: None)
 
-    def _on_failed(self, error: PepysError) -> None:
+    def _stop_full(self, error: PepysError) -> None:
         self._stop_for(error, "disk_full")
 
     def _completed(self, error: PepysError | None) -> None:
@@ -367,8 +375,7 @@ class Recorder:
     def _settle(self, state: str, done: Done, error: PepysError | None) -> None:
         self._enter(state)
         done(error)
-        after, self._after = self._after, []
-        for call in after:
+        for call in [self._after.pop(0) for _ in range(len(self._after))]:
             call()
 
     def _enter(self, state: str) -> None:

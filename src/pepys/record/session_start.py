@@ -13,6 +13,7 @@ from pepys.model import events as ev
 from pepys.model.session import Session
 from pepys.record.spec import RecordSpec
 from pepys.store.reader import events as read_events
+from pepys.store.reader import no_levels
 from pepys.store.store import Store
 from pepys.store.writer import SessionWriter
 
@@ -54,7 +55,7 @@ def go_on(spec: RecordSpec, store: Store, base_ns: int) -> Beginning:
     view = writer.view
     assert view is not None, "a resumed writer has a view"
     last = None
-    for event in read_events(store, spec.session):
+    for event in read_events(store, spec.session, no_levels):
         if isinstance(event, ev.SpanStarted):
             last = event
     at_ns = max(view.end_ns, _elapsed_ns(last, view.started_wall_ns, store.clock, base_ns))

@@ -1,190 +1,183 @@
-"""One sound device as an unbroken stream of samples: started again when it dies, aligned to the clock, holes filled.
+"""One track's sound over deaths, drifts and switches of its devices: unbroken positions on the clock, and an account.
 
-Invariants: from a span's start on, the samples given are without holes and without overlap; their position is their
-count; what was not captured is silence, declared as such (`SoundState.lost_from`). Aligning uses the least delay seen
-(`clock - count`), since blocks are read late, never early. Samples from before a span or after its end are never given.
-Mixing, encoding and events in the journal are left to others.
+Owns where each sample stands. Invariants: from a span's start on, the samples given are without holes and without
+overlap; their position is their count; what was not captured is silence for a reason; every sample of the device in
+force is placed or told as dropped, the last ones before a death, a switch or the span's end too. A new device is
+started while the old one goes on, and takes over once it delivers. Samples from before a span or after its end are
+never given. Levels, mixing, encoding and events in the journal are left to others.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import PepysError
-from pepys.record.ports import SoundBlock, SoundSource, SourceEnded
+from pepys.record.account import Account, Part, Pcm, Placed, duration_of, samples_in
+from pepys.record.ports import SoundSource
+from pepys.record.sound_change import Corrections, SoundChange, SoundState
+from pepys.record.sound_stream import Corrector, DeviceStream
 
-Pcm = NDArray[np.int16]
-Opener = Callable[[], SoundSource]
+__all__ = ["Account", "Opener", "Pcm", "SoundChange", "SoundInput", "SoundState", "duration_of", "samples_in"]
 
-
-def samples_in(duration_ns: int) -> int:
-    """Whole samples in a duration."""
-    return duration_ns * limits.SOUND_RATE // limits.NS_PER_S
-
-
-def duration_of(samples: int) -> int:
-    """How long that many samples last, in nanoseconds, rounded down."""
-    return samples * limits.NS_PER_S // limits.SOUND_RATE
-
-
-class _Anchor:
-    """Where a stream's sample 0 lies on the clock: the least (read time - count) of its blocks, until it is held."""
-
-    def __init__(self) -> None:
-        self.zero_ns = 0
-        self.count = 0
-        self.blocks = 0
-        self._held = False
-        self._low_ns = 0
-        self._window_ns = 0
-
-    def see(self, block: SoundBlock) -> int:
-        """Count a block; its last sample was read at `block.at_ns`.
-
-        Returns:
-            By how much the stream has come to lie behind (or, negative, before) the clock for good; judged once a
-            window, and 0 when it does not.
-        """
-        self.count += len(block.samples)
-        zero_ns = block.at_ns - duration_of(self.count)
-        self.blocks += 1
-        if not self._held:
-            self.zero_ns = zero_ns if self.blocks == 1 else min(self.zero_ns, zero_ns)
-            return 0
-        self._low_ns = min(self._low_ns, zero_ns)
-        if block.at_ns < self._window_ns + limits.SOUND_DRIFT_WINDOW_NS:
-            return 0
-        drift_ns = self._low_ns - self.zero_ns
-        self._window_ns, self._low_ns = block.at_ns, zero_ns
-        if abs(drift_ns) < limits.SOUND_DRIFT_NS:
-            return 0
-        self.zero_ns += drift_ns
-        return drift_ns
-
-    def hold(self, at_ns: int) -> None:
-        """Samples are given by this anchor from now on: it moves only where the stream drifts."""
-        self._held, self._window_ns, self._low_ns = True, at_ns, at_ns
-
-
-@dataclass(frozen=True, slots=True)
-class SoundChange:
-    """From `position` on (samples since the span's start; None outside a span) a device is lost or is back."""
-
-    lost: bool
-    position: int | None
-    detail: str = ""
-
-
-@dataclass(slots=True)
-class SoundState:
-    """What the health of the track is made of.
-
-    Attributes:
-        state: `starting`, `healthy` or `restarting`.
-        detail: the last reason for trouble.
-        captured: samples that the device delivered and that were given.
-        silent: samples of silence that stand in for what was not captured.
-        corrections: samples of silence put in (or, negative, left out) because the device's clock drifts.
-    """
-
-    state: str = "starting"
-    detail: str = ""
-    captured: int = 0
-    silent: int = 0
-    corrections: int = 0
-    capture_ns: int = 0
-    attempt_ns: int = 0
+Opener = Callable[[str], SoundSource]
+"""Opens a device by its name."""
 
 
 class SoundInput:
-    """One device over all its deaths. The owner calls `read` when readable or in steps, and `tick` now and then."""
+    """One track's device. The owner calls `read` when readable or in steps, and `tick` now and then."""
 
     def __init__(self, track: str, device: str, channels: int, opener: Opener, clock: Clock) -> None:
         self.track = track
         self.device = device
         self.channels = channels
         self.seen = SoundState()
-        self.source: SoundSource | None = None
-        self.position = 0
+        self.finished = False
+        """Whether it came to its end and is not started again: a file."""
         self._opener = opener
         self._clock = clock
-        self._anchor = _Anchor()
-        self._early: deque[Pcm] = deque()
-        self._ready: list[Pcm] = []
+        self._placed = Placed(channels)
+        self._stream: DeviceStream | None = None
+        self._next: DeviceStream | None = None
+        self._next_reason = ""
+        self._corrector: Corrector | None = None
         self._changes: list[SoundChange] = []
         self._base_ns: int | None = None
-        self._lost_in_span = False
-        self._aligned = False
+        self._absent = ""
+        """Why nothing is captured within the span, as the account names it; empty while something is."""
+        self._taken_over: tuple[str, str, str] | None = None
+        self._joint: tuple[int, int] | None = None
+        """When the last span ended, and the number of the first sample of the stream that was not in it."""
+        self._ticked_ns = 0
         self._retry_ns = 0
         self._backoff_ns = limits.SOUND_RETRY_MIN_NS
-        self._opened_ns = 0
+        self._quiet = False
+        self._soft = Corrections(step=False, every_ns=limits.SOUND_TOLD_NS)
+        self._steps = Corrections(step=True, every_ns=limits.NS_PER_S)
 
-    # --- the device
+    @property
+    def source(self) -> SoundSource | None:
+        """The source in force."""
+        return self._stream.source if self._stream is not None else None
 
-    def open(self) -> None:
-        """Start the device; a failure to start counts as its death."""
-        self.seen.attempt_ns = self._opened_ns = self._clock.now_ns()
-        self._new_stream()
-        try:
-            self.source = self._opener()
-        except PepysError as error:
-            self._lost(error.message)
-        except OSError as error:
-            self._lost(f"parec cannot be started: {error.strerror}")
+    @property
+    def sources(self) -> list[SoundSource]:
+        """All that are open: the one in force, and the one that is to take over. `read` polls them all."""
+        return [stream.source for stream in (self._stream, self._next) if stream is not None]
+
+    @property
+    def account(self) -> Account:
+        """Where the samples went that were given since the span began."""
+        return self._placed.account
+
+    @property
+    def position(self) -> int:
+        """How many samples stand in the span."""
+        return self._placed.position
+
+    @property
+    def ppm(self) -> int:
+        """By how much the device is fast, as measured; 0 until it shows."""
+        return self._stream.drift.ppm if self._stream is not None else 0
 
     @property
     def delivers(self) -> bool:
         """Whether enough blocks have come to know where they lie on the clock."""
-        return self._anchor.blocks >= limits.SOUND_SETTLE_BLOCKS
+        return self._stream is not None and self._stream.delivers
 
     @property
     def dead(self) -> bool:
         """Whether the device is away and waits to be started again."""
-        return self.source is None
+        return self._stream is None
+
+    @property
+    def wants_arrivals(self) -> bool:
+        """Whether the descriptors of `sources` should be watched for now; else reading in steps is enough."""
+        if self._next is not None:
+            return True
+        return self._stream is not None and self._stream.drift.wants_arrivals(self._clock.now_ns())
+
+    # --- the device
+
+    def open(self) -> None:
+        """Start the device; a failure to start counts as its death. What came to its end is not started again."""
+        if self.finished:
+            return
+        self.seen.attempt_ns = self._ticked_ns = self._clock.now_ns()
+        try:
+            self._stream = self._start(self.device)
+        except PepysError as error:
+            self._lost(error.message)
+        except OSError as error:
+            self._lost(f"the device cannot be started: {error.strerror}")
+
+    def switch(self, device: str, reason: str) -> None:
+        """Let `device` take over once it delivers; until then, and should it fail, the one in force goes on."""
+        if self._next is not None:
+            self._keep("another device was chosen meanwhile")
+        self._next_reason = reason
+        try:
+            self._next = self._start(device)
+        except (PepysError, OSError) as error:
+            detail = error.message if isinstance(error, PepysError) else str(error.strerror)
+            self._changes.append(SoundChange("kept", self._where(), detail, reason, device, self.device))
 
     def read(self) -> bool:
         """Take what has arrived; whether anything had."""
-        events = self.source.poll() if self.source is not None else ()
-        for event in events:
-            if isinstance(event, SourceEnded):
-                self._lost(event.message)
-            else:
-                self._take(event)
-        return bool(events)
+        came = False
+        if self._stream is not None:
+            came = self._stream.read()
+            self._take()
+            if self._stream.ended is not None:
+                self.finished = self._stream.ended.reason == "source_closed"
+                self._lost(self._stream.ended.message)
+        if self._next is not None:
+            came = self._next.read() or came
+            self._next.trim()
+            # While another goes on there is time to learn well where the new one lies on the clock.
+            enough = limits.SOUND_SETTLE_BLOCKS if self._stream is None else limits.SOUND_SWITCH_BLOCKS
+            if self._next.drift.blocks >= enough:
+                self._take_over()
+            elif self._next.ended is not None:
+                self._keep(self._next.ended.message)
+        return came
+
+    def lose(self, message: str) -> None:
+        """The device is not there any more: what still comes is another's, for servers move streams without a word."""
+        if self._stream is not None:
+            self._lost(message)
 
     def tick(self) -> bool:
         """Notice a device that is mute for too long, start it again when due; whether `source` was started."""
         now_ns = self._clock.now_ns()
-        if self.source is not None:
-            last_ns = max(self.seen.capture_ns, self._opened_ns)
-            # A monitor that nothing plays to gives its first block only after 2 s.
-            patience = limits.SOUND_SILENT_NS if self._anchor.blocks else limits.SOURCE_START_NS
-            if now_ns - last_ns > patience:
+        if now_ns - self._ticked_ns > limits.SOUND_SILENT_NS // 2:
+            # We slept, not the devices: one that gave something before has as long again to show that it lives.
+            for stream in (self._stream, self._next):
+                if stream is not None and stream.capture_ns >= stream.opened_ns:
+                    stream.opened_ns = now_ns
+        self._ticked_ns = now_ns
+        if self._next is not None and self._next.mute_for_ns(now_ns) > 0:
+            self._keep("the device gives no sound")
+        if self._stream is not None:
+            if self._stream.mute_for_ns(now_ns) > 0 and not self._stream.read():
                 self._lost("the device gives no more sound")
             return False
-        if now_ns < self._retry_ns:
+        if self.finished or now_ns < self._retry_ns:
             return False
         self.open()
-        return self.source is not None
+        return self._stream is not None
 
     def stop(self) -> None:
-        """Let go of the device and forget what was not given out."""
-        if self.source is not None:
-            self.source.close()
-        self.source = None
-        self._base_ns = None
-        self._new_stream()
-        self._ready.clear()
+        """Let go of the devices and forget what was not given out."""
+        for stream in (self._stream, self._next):
+            if stream is not None:
+                stream.close()
+        self._stream = self._next = self._corrector = self._base_ns = self._joint = None
+        self._placed.begin()
 
     def changes(self) -> list[SoundChange]:
-        """What happened to the device since the last call."""
+        """What happened since the last call."""
         found, self._changes = self._changes, []
         return found
 
@@ -192,101 +185,202 @@ class SoundInput:
 
     def begin(self, base_ns: int) -> None:
         """A span starts at `base_ns`: position 0. A device that does not deliver yet is silent from there on."""
-        self._base_ns, self.position = base_ns, 0
-        self._ready.clear()
-        self._early.clear()
-        self._aligned = False
-        self._lost_in_span = not self.delivers
-        if self._lost_in_span:
-            self._changes.append(SoundChange(True, 0, self.seen.detail or "the device gives no sound yet"))
+        if self._joint is not None and abs(self._joint[0] - base_ns) > limits.NS_PER_MS:
+            self._joint = None
+        self._base_ns, self._ticked_ns = base_ns, self._clock.now_ns()
+        self._placed.begin()
+        self._corrector = None
+        self._absent = "" if self.delivers else "device_starting"
+        if self._absent:
+            self._tell_lost(0, self.seen.detail or "the device gives no sound yet")
 
     def end(self, until: int) -> Pcm:
         """The rest up to position `until`, filled with silence; later samples are never given."""
-        rest = self.give()
-        past = self.position - until
-        if past > 0:
-            self.position = until
-            self.seen.captured -= past
-            return rest[: len(rest) - min(past, len(rest))]
-        self._silence(until)
-        return np.concatenate((rest, self.give()))
+        stream, base_ns = self._stream, self._base_ns
+        self._joint = None
+        if stream is not None and base_ns is not None:
+            self._take(last=True)
+            runs_on = self._corrector is not None
+            self._flush()
+            if runs_on and self.position >= until:
+                self._joint = base_ns + duration_of(until), stream.count - (self.position - until)
+            stream.put_back()
+        self._tell_corrections(last=True)
+        self._bridge(until)
+        self._base_ns = None
+        return self._placed.cut(until)
 
     def give(self, limit: int | None = None) -> Pcm:
         """The samples since the last call, as (n, channels); those beyond position `limit` are kept for later."""
-        if not self._ready:
-            return np.zeros((0, self.channels), np.int16)
-        block = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
-        self._ready.clear()
-        past = 0 if limit is None else min(len(block), max(0, self.position - limit))
-        if past:
-            self._ready.append(block[len(block) - past :])
-        return block[: len(block) - past]
+        return self._placed.give(limit)
 
     def fill(self, now_ns: int) -> None:
         """While the device is away, let silence follow the clock at a distance that a late block may still need."""
-        if self._base_ns is not None and self._lost_in_span:
-            self._silence(samples_in(max(0, now_ns - self._base_ns - limits.SOUND_LATE_NS)))
+        if self._base_ns is None or not self._absent:
+            return
+        until = samples_in(max(0, now_ns - self._base_ns - limits.SOUND_LATE_NS))
+        if self._stream is not None and self._stream.waiting:
+            until = min(until, self._start_of(self._stream, self._base_ns))
+        self._placed.silence(until, self._absent)
 
-    # --- inside
+    # --- inside: placing
 
-    def _take(self, block: SoundBlock) -> None:
-        drift_ns = self._anchor.see(block)
-        self.seen.capture_ns = block.at_ns
-        if self.delivers and self.seen.state != "healthy":
+    def _where(self) -> int | None:
+        return self._placed.position if self._base_ns is not None else None
+
+    def _start_of(self, stream: DeviceStream, base_ns: int) -> int:
+        """Where the first sample that waits stands: by the clock, or where the last span left off just now."""
+        first = stream.count - stream.waiting
+        if self._joint is not None:
+            return first - self._joint[1]
+        return first + samples_in(stream.drift.zero_ns(stream.capture_ns) - base_ns)
+
+    def _take(self, *, last: bool = False) -> None:
+        """Place what waits in the stream in force, once it is known where it lies, or for the last time."""
+        stream, base_ns = self._stream, self._base_ns
+        assert stream is not None
+        if stream.capture_ns:
+            self.seen.capture_ns = stream.capture_ns
+        self._listen(stream)
+        if base_ns is None:
+            stream.trim()
+        elif stream.waiting and (stream.delivers or last or stream.ended is not None):
+            self._place(stream, base_ns)
+
+    def _place(self, stream: DeviceStream, base_ns: int) -> None:
+        placed, now_ns = self._placed, stream.capture_ns
+        if self._corrector is None:
+            start = self._start_of(stream, base_ns)
+            over = placed.position - start
+            if over > 0 and over >= stream.waiting:
+                self._leave_out(stream.take(), start)
+                return
+            pcm = stream.take()
+            if over > 0:
+                self._leave_out(pcm[:over], start)
+                pcm = pcm[over:]
+            self._bridge(start)
+            self._corrector, self._joint = Corrector(stream.drift, self.channels), None
+            self._is_back(stream)
+        else:
+            pcm = stream.take()
+        ends = stream.count + samples_in(stream.drift.zero_ns(now_ns) - base_ns)
+        error = ends - (placed.position + self._corrector.held + len(pcm))
+        since = placed.position
+        parts, hole, step = self._corrector.push(pcm, error, now_ns)
+        self._put(parts, step, since)
+        if hole:
+            self._bridge(placed.position + hole)
+        self._tell_corrections()
+
+    def _bridge(self, until: int) -> None:
+        """Silence up to `until`: a hole of its own, told with both its ends, unless one is open already."""
+        start = self._placed.position
+        if self._placed.silence(until, self._absent or "device_stalled") and not self._absent:
+            self._changes.append(SoundChange("lost", start, f"{self.device} left sound out", "device_lost"))
+            self._changes.append(SoundChange("back", self._placed.position))
+
+    def _put(self, parts: list[Part], step: int, since: int) -> None:
+        now_ns = self._clock.now_ns()
+        for part in parts:
+            self._placed.put(part)
+            # What was not done in the step was done softly.
+            net = part.inserted - part.dropped - step
+            self._steps.add(max(0, step), max(0, -step), since, now_ns)
+            self._soft.add(max(0, net), max(0, -net), since, now_ns)
+            step = 0
+
+    def _leave_out(self, pcm: Pcm, start: int) -> None:
+        """Samples whose place is taken: by silence already, or by what is no loss (another device, the time before)."""
+        within = min(len(pcm), start + len(pcm)) if self._taken_over is None else 0
+        if within > 0:
+            self._placed.put(Part(pcm[:0], "", 0, within))
+
+    def _flush(self) -> None:
+        """What the corrector holds comes out: the stream ends here, or the span does."""
+        if self._corrector is not None:
+            self._put(self._corrector.end(), 0, self._placed.position)
+        self._corrector = None
+
+    # --- inside: coming and going
+
+    def _start(self, device: str) -> DeviceStream:
+        return DeviceStream(device, self._opener(device), self.channels, self._clock.now_ns())
+
+    def _is_back(self, stream: DeviceStream) -> None:
+        position = self._where()
+        if self._taken_over is not None:
+            device, before, reason = self._taken_over
+            self._taken_over = None
+            self._changes.append(SoundChange("switched", position, "", reason, device, before))
+        if self._absent:
+            self._absent = ""
+            self._changes.append(SoundChange("back", position))
+
+    def _listen(self, stream: DeviceStream) -> None:
+        """What the samples themselves tell: that there are any, that they are silent, that they are too many."""
+        if stream.delivers and self.seen.state != "healthy":
             self.seen.state, self.seen.detail = "healthy", ""
             self._backoff_ns = limits.SOUND_RETRY_MIN_NS
             if self._base_ns is None:
-                self._changes.append(SoundChange(False, None))
-        if self._base_ns is None:
-            return
-        self._early.append(block.samples)
-        if not self.delivers:
-            return
-        if drift_ns:
-            self.seen.corrections += samples_in(drift_ns)
-            self._aligned = False
-        pending = np.concatenate(self._early) if len(self._early) > 1 else self._early[0]
-        self._early.clear()
-        self._place(self._anchor.count - len(pending), pending, self._base_ns)
-
-    def _place(self, count: int, samples: Pcm, base_ns: int) -> None:
-        """Give samples; the first ones of a stream stand where the clock says, later ones follow by their count."""
-        if not self._aligned:
-            start = count + samples_in(self._anchor.zero_ns - base_ns)
-            samples = samples[max(0, self.position - start) :]
-            if not len(samples):
-                return
-            self._silence(start)
-            self._aligned = True
-            self._anchor.hold(self.seen.capture_ns)
-        if self._lost_in_span:
-            self._lost_in_span = False
-            self._changes.append(SoundChange(False, self.position))
-        self._ready.append(samples)
-        self.position += len(samples)
-        self.seen.captured += len(samples)
-
-    def _silence(self, until: int) -> None:
-        missing = until - self.position
-        if missing > 0:
-            self._ready.append(np.zeros((missing, self.channels), np.int16))
-            self.position = until
-            self.seen.silent += missing
+                self._changes.append(SoundChange("back", None))
+        still = stream.zeros > 0 or not stream.count
+        quiet = stream.zeros >= samples_in(limits.SOUND_QUIET_NS) or (self._quiet and still)
+        if quiet != self._quiet:
+            self._quiet = quiet
+            self._changes.append(SoundChange("quiet" if quiet else "heard", self._where(), device=stream.device))
+        fast = stream.drift.ppm > limits.SOUND_FAST_PPM
+        if fast and not stream.fast_told and stream.drift.seen_ns(stream.capture_ns) > limits.SOUND_FAST_NS:
+            stream.fast_told = True
+            detail = f"{stream.device} gives {1 + stream.drift.ppm / 1e6:.1f} times its rate"
+            self._changes.append(SoundChange("fast", self._where(), detail, ppm=stream.drift.ppm))
 
     def _lost(self, message: str) -> None:
-        if self.source is not None:
-            self.source.close()
-            self.source = None
-        self._new_stream()
+        if self._stream is not None:
+            self._let_go(self._stream)
+            self._stream = self._joint = None
         self.seen.state, self.seen.detail = "restarting", message
-        inside = self._base_ns is not None
-        if not (inside and self._lost_in_span):
-            self._changes.append(SoundChange(True, self.position if inside else None, message))
-        self._lost_in_span = inside
+        if self._base_ns is None or not self._absent:
+            self._tell_lost(self._where(), message)
+        if self._base_ns is not None:
+            self._absent = self._absent or "device_lost"
         self._retry_ns = self._clock.now_ns() + self._backoff_ns
         self._backoff_ns = min(2 * self._backoff_ns, limits.SOUND_RETRY_MAX_NS)
 
-    def _new_stream(self) -> None:
-        self._anchor = _Anchor()
-        self._aligned = False
-        self._early.clear()
+    def _tell_lost(self, position: int | None, message: str) -> None:
+        reason = "source_closed" if self.finished else "device_lost"
+        self._changes.append(SoundChange("lost", position, message, reason, self.device))
+
+    def _let_go(self, stream: DeviceStream) -> None:
+        """Close the stream in force, and place the last of what it gave."""
+        stream.close()
+        self._take(last=True)
+        self._flush()
+        self._tell_corrections(last=True)
+
+    def _take_over(self) -> None:
+        """The new device delivers: the old one is read to its end, and the new one goes on where that was."""
+        fresh, old, before = self._next, self._stream, self.device
+        assert fresh is not None
+        if old is not None:
+            self._let_go(old)
+        self._joint = None
+        self._stream, self._next, self.device = fresh, None, fresh.device
+        self._taken_over = (fresh.device, before, self._next_reason)
+        self._backoff_ns = limits.SOUND_RETRY_MIN_NS
+        if self._base_ns is None:
+            self._is_back(fresh)
+        self._take()
+
+    def _keep(self, detail: str) -> None:
+        fresh = self._next
+        assert fresh is not None
+        fresh.close()
+        self._next = None
+        self._changes.append(SoundChange("kept", self._where(), detail, self._next_reason, fresh.device, self.device))
+
+    def _tell_corrections(self, *, last: bool = False) -> None:
+        now_ns = self._clock.now_ns()
+        for corrections in (self._soft, self._steps):
+            if corrections.due(now_ns, last=last):
+                self._changes.append(corrections.tell(self._where(), self.ppm))

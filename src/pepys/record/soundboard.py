@@ -1,67 +1,116 @@
-"""All sound of a session: its devices, their own tracks, and the mix.
+"""All sound of a session: its devices, and the graph they go through.
 
-Owns the order of things: what has arrived is given to the device's own track and to the mixer in steps of
-`limits.SOUND_STEP_NS`, not block by block, and fragments close on the grid. A device is listened to only until it is
-known where its samples lie on the clock; from then on it waits for the next step, because waking for each block costs
-more than encoding it. Invariant: a device that is away, late or dead never holds up another, nor the mix; the hole is
-silence, noted as a gap of its track.
+Owns the order of things: what has arrived is pushed into the graph in steps of `limits.SOUND_STEP_NS`, not block by
+block, and fragments close on the grid. A device is listened to only while it must be known when its blocks arrive; else
+it waits for the next step, because waking for each block costs more than encoding it. Invariant: a device that is
+away, late or dead never holds up another, nor the mix; the hole is silence, noted as a gap of its track.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.media.sound import OpusEncoder
+from pepys.media.sound import SoundEncoder
+from pepys.media.sound_filters import Pcm
+from pepys.model import events as ev
+from pepys.model.sound_graph import Node, SoundGraph
+from pepys.record.devices import Wish
+from pepys.record.following import Following
 from pepys.record.health import Health
 from pepys.record.loop import Loop
-from pepys.record.mixer import Mixer, Pcm
-from pepys.record.playback import Give, SoundStream, SpanPlace
+from pepys.record.playback import Give, SpanPlace
 from pepys.record.ports import SoundSource
 from pepys.record.sound import SoundInput, duration_of, samples_in
+from pepys.record.sound_plan import MIX, gain_of, mix_of, track_of
+from pepys.record.sound_span import Playback, SoundSpan, Tapped, account_of, make_encoder
+from pepys.record.sound_told import SoundTold
 
-Opener = Callable[[str, int], SoundSource]
-_BIT_RATES = {1: 32_000, 2: 64_000}
+Opener = Callable[[Node, str], SoundSource]
 
 
 class SoundBoard:
-    """The devices of one session over all its spans."""
+    """The sound of one session over all its spans."""
 
-    def __init__(self, clock: Clock, loop: Loop, health: Health, opener: Opener) -> None:
-        self.inputs: list[SoundInput] = []
-        self._required: set[str] = set()
+    def __init__(
+        self,
+        clock: Clock,
+        loop: Loop,
+        health: Health,
+        opener: Opener,
+        graph: SoundGraph | None,
+        required: Sequence[str] = (),
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the graph; no device is opened yet.
+
+        Args:
+            clock: the clock.
+            loop: where devices are waited for.
+            health: told how tracks are.
+            opener: opens a source node's device by its name.
+            graph: how sound goes; None for no sound.
+            required: source nodes that must deliver before anything starts.
+            ended: told soon after a source came to its end.
+        """
+        self.graph = graph
+        self.inputs: dict[str, SoundInput] = {}
+        self._required, self._ended = frozenset(required), ended
         self._clock, self._loop, self._health, self._opener = clock, loop, health, opener
-        self._streams: dict[str, SoundStream] = {}
-        self._encoders: dict[str, OpusEncoder] = {}
-        self._watched: dict[str, int] = {}
+        self._encoders: dict[str, SoundEncoder] = {}
+        self._watched: dict[str, frozenset[int]] = {}
         self._place: SpanPlace | None = None
+        self._span: SoundSpan | None = None
         self._stepped_ns = 0
-        self._mixer = Mixer(())
-        self._mix: Callable[[Pcm], None] | None = None
+        self.tapped: Tapped | None = None
+        """Takes what the taps of the graph give; what nobody takes is let go."""
+        self._told = SoundTold(health, self._warns)
+        wishes = [self._add(graph, node) for node in graph.sources()] if graph is not None else []
+        self._following = Following(clock, loop, [wish for wish in wishes if wish is not None], self._watch)
 
-    def add(self, track: str, device: str, channels: int, *, required: bool) -> None:
-        """A device to record as `track`; a required one must deliver before anything starts."""
-        self.inputs.append(SoundInput(track, device, channels, lambda: self._opener(device, channels), self._clock))
+    def _add(self, graph: SoundGraph, node: Node) -> Wish | None:
+        """A source to record; what it is to be recorded from where it is a device of the sound server."""
+        device = str(node.params.get("device") or node.params.get("path") or node.kind)
+        track = track_of(graph, node.name)
+
+        def opener(name: str) -> SoundSource:
+            return self._opener(node, name)
+
+        self.inputs[node.name] = SoundInput(track, device, int(node.params["channels"]), opener, self._clock)
         self._health.add(track, device)
-        if required:
-            self._required.add(track)
+        if node.kind not in {"microphone", "system"}:
+            return None
+        return Wish(track, device, bool(node.params["follow_default"]), node.kind == "system")
 
     # --- before a span
 
     def open(self) -> None:
         """Start all devices."""
-        for sound in self.inputs:
+        for sound in self.inputs.values():
             if sound.dead:
                 sound.open()
             self._watch(sound)
+        if self.inputs:
+            self._following.start({sound.track: sound for sound in self.inputs.values()})
 
     @property
     def waits(self) -> bool:
         """Whether a device has been started and has not delivered or failed yet."""
-        return any(not sound.delivers and not sound.dead for sound in self.inputs)
+        return any(not sound.delivers and not sound.dead for sound in self.inputs.values())
+
+    @property
+    def lives(self) -> bool:
+        """Whether any device delivers."""
+        return any(sound.delivers for sound in self.inputs.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether every source came to its end."""
+        return bool(self.inputs) and all(sound.finished for sound in self.inputs.values())
 
     def require(self) -> None:
         """Check that every required device delivers.
@@ -69,8 +118,8 @@ class SoundBoard:
         Raises:
             DeviceMissing: one does not; it is named with the reason.
         """
-        for sound in self.inputs:
-            if sound.track in self._required and not sound.delivers:
+        for name, sound in self.inputs.items():
+            if name in self._required and not sound.delivers:
                 reason = sound.seen.detail or "it gives no sound"
                 raise DeviceMissing(
                     f"the sound device {sound.device} cannot be recorded: {reason}",
@@ -81,156 +130,232 @@ class SoundBoard:
 
     def prepare(self) -> None:
         """Open the encoders, before the span's media time begins."""
-        for sound in self.inputs:
-            self._encoders[sound.track] = OpusEncoder(channels=sound.channels, bit_rate=_BIT_RATES[sound.channels])
+        if self.graph is not None:
+            self._encoders = {node.name: make_encoder(self.graph, node) for node in self.graph.of_kind("encoder")}
 
-    def begin(self, place: SpanPlace, give: Give, mix: Callable[[Pcm], None] | None) -> None:
-        """A span starts; `mix` takes the mixed sound."""
-        self._place, self._mix = place, mix
+    @property
+    def mix_encoder(self) -> SoundEncoder | None:
+        """The encoder of the mix, once prepared; None where nothing is mixed."""
+        found = self.graph.of_kind("encoder") if self.graph is not None else ()
+        name = next((node.name for node in found if node.params["track"] == MIX), "")
+        return self._encoders.get(name)
+
+    def begin(self, place: SpanPlace, give: Give, playback: Playback | None) -> None:
+        """A span starts; `playback` takes the mixed sound, None where it is a track of its own."""
+        if self.graph is None:
+            return
+        self._place = place
         self._stepped_ns = self._clock.now_ns()
-        self._mixer = Mixer(sound.track for sound in self.inputs)
-        for sound in self.inputs:
-            self._streams[sound.track] = SoundStream(sound.track, place, self._encoders.pop(sound.track), give)
+        self._span = SoundSpan(self.graph, self._encoders, place, give, self._health, playback, self._on_tapped)
+        for sound in self.inputs.values():
             sound.begin(place.base_ns)
+            if sound.delivers:
+                self._health.set(sound.track, "healthy", place.at_ns, self._health.tracks[sound.track].detail)
             self._report(sound)
-        if self.inputs:
-            self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self._on_step)
+        self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self._on_step)
 
     def step(self) -> None:
         """Move on what has arrived."""
-        place = self._place
-        if place is None or not self.inputs:
+        place, span = self._place, self._span
+        if place is None or span is None:
             return
         now_ns = self._clock.now_ns()
         if now_ns - self._stepped_ns > limits.STALL_NS:
             # The process slept: the grid ends the span where it fell asleep, and no silence is made up for the time.
             return
         self._stepped_ns = now_ns
-        for sound in self.inputs:
+        for name, sound in self.inputs.items():
             self._read_waiting(sound)
             if sound.tick():
-                self._watch(sound)
                 self._health.set(sound.track, "restarting", self._at(now_ns), sound.seen.detail)
-            elif sound.dead:
-                self._unwatch(sound)
+            self._watch(sound)
             sound.fill(now_ns)
             # A device whose clock is fast must not run ahead of the span, which may end now.
-            self._move(sound, sound.give(samples_in(now_ns - place.base_ns)))
+            span.run.push(name, sound.give(samples_in(now_ns - place.base_ns)))
+            self._count(sound)
             self._report(sound)
-        late = samples_in(max(0, now_ns - place.base_ns - limits.SOUND_LATE_NS))
-        mixed = self._mixer.mix(late)
-        if self._mix is not None:
-            self._mix(mixed)
+        span.carry(samples_in(max(0, now_ns - place.base_ns - limits.SOUND_LATE_NS)))
 
     def reached_ns(self) -> int:
         """The moment on the clock up to which some device has given sound; 0 outside a span."""
         if self._place is None:
             return 0
-        return self._place.base_ns + duration_of(max((sound.position for sound in self.inputs), default=0))
+        return self._place.base_ns + duration_of(max((sound.position for sound in self.inputs.values()), default=0))
 
     def close_fragments(self) -> None:
         """A grid point: the tracks' fragments close."""
-        for stream in self._streams.values():
-            stream.close()
+        if self._span is not None:
+            self._span.close()
 
     def finish(self, until_ns: int) -> None:
         """The span ends at `until_ns`; what was captured before is waited for, shortly, what comes later is dropped."""
-        place = self._place
-        if place is None:
+        place, span = self._place, self._span
+        if place is None or span is None:
             return
         self._loop.clear_timer("sound")
         until = samples_in(until_ns - place.base_ns)
         self._drain(until)
-        for sound in self.inputs:
-            self._move(sound, sound.end(until))
+        for name, sound in self.inputs.items():
+            span.run.push(name, sound.end(until))
+            self._count(sound)
             self._report(sound)
-        mixed = self._mixer.end(until)
-        if self._mix is not None:
-            self._mix(mixed)
-        for stream in self._streams.values():
-            stream.finish()
-        self._streams.clear()
-        self._place = self._mix = None
+        span.finish(until)
+        for event in self.accounts(final=True):
+            self._health.note(event)
+        self._place = self._span = None
 
     def stop(self) -> None:
         """Let go of all devices: no sample can be taken any more."""
-        for sound in self.inputs:
+        self._following.stop()
+        for sound in self.inputs.values():
             self._unwatch(sound)
             sound.stop()
 
+    def accounts(self, *, final: bool = False) -> Iterator[ev.SoundAccounted]:
+        """Where the samples of each track went in the span that runs."""
+        place, span = self._place, self._span
+        if place is None or span is None:
+            return
+        for name, sound in self.inputs.items():
+            if sound.track in span.streams:
+                at_ns = place.at_ns + duration_of(sound.position)
+                muted = span.run.muted(gain) if (gain := self._gain(name)) else 0
+                yield account_of(sound.account, sound.track, span, place, at_ns, muted, final=final)
+
+    # --- what a user sets
+
+    def set(self, mute: Sequence[str], unmute: Sequence[str], balance: int | None) -> SoundGraph:
+        """Mute, unmute, balance, from now on; the graph as it is then.
+
+        Raises:
+            Usage: there is no such sound; nothing is changed.
+            DeviceMissing: no sound is recorded.
+        """
+        graph = self.graph
+        if graph is None:
+            raise DeviceMissing("no sound is recorded", "start a recording with sound")
+        gains = {gain_of(graph, word): muted for words, muted in ((mute, True), (unmute, False)) for word in words}
+        mix = mix_of(graph) if balance is not None else ""
+        for name, muted in gains.items():
+            graph = graph.changed(name, muted=muted)
+        if balance is not None:
+            graph = graph.changed(mix, balance=balance)
+        self.graph = graph
+        if self._span is not None:
+            for name, muted in gains.items():
+                self._span.run.set_gain(name, muted=muted)
+            if balance is not None:
+                self._span.run.set_balance(mix, balance)
+        return graph
+
+    def _gain(self, name: str) -> str:
+        graph = self.graph
+        found = [node.name for node in graph.of_kind("gain") if graph.inputs(node.name) == (name,)] if graph else []
+        return found[0] if found else ""
+
+    def _warns(self, track: str) -> bool:
+        """Whether silence of a track is worth a word: of a microphone that nobody muted."""
+        if self.graph is None:
+            return False
+        name = next((name for name, sound in self.inputs.items() if sound.track == track), "")
+        gain = self._gain(name)
+        muted = gain and self.graph.node(gain).params["muted"]
+        return not muted and self.graph.node(name).kind == "microphone"
+
+    def declared(self, at_ns: int) -> tuple[ev.SoundGraphSet, ...]:
+        """The graph that is in force from `at_ns` on the axis on, for the journal."""
+        return () if self.graph is None else (ev.SoundGraphSet(at_ns, self.graph.to_json()),)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gains and balance as a status has them; a gain is named as a user mutes it."""
+        if self.graph is None:
+            return {"gains": {}, "balance": None}
+        words = {self._gain(name): name for name in self.inputs}
+        gains = {words.get(node.name, node.name): dict(node.params) for node in self.graph.of_kind("gain")}
+        mixes = [node for node in self.graph.of_kind("mix") if len(self.graph.inputs(node.name)) == 2]
+        return {"gains": gains, "balance": mixes[0].params["balance"] if len(mixes) == 1 else None}
+
+    def samples(self, track: str) -> int:
+        """Samples of a track of its own in the span that runs; 0 where it has none."""
+        stream = self._span.streams.get(track) if self._span is not None else None
+        return stream.samples if stream is not None else 0
+
     # --- inside
+
+    def _on_tapped(self, name: str, rate: int, at_ns: int, pcm: Pcm) -> None:
+        if self.tapped is not None:
+            self.tapped(name, rate, at_ns, pcm)
 
     def _on_step(self) -> None:
         self.step()
         self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self._on_step)
 
-    def _move(self, sound: SoundInput, pcm: Pcm) -> None:
-        if len(pcm):
-            self._streams[sound.track].sound(pcm)
-            self._mixer.add(sound.track, pcm)
+    def _count(self, sound: SoundInput) -> None:
         report = self._health.tracks[sound.track]
         report.attempt_ns, report.capture_ns = sound.seen.attempt_ns, sound.seen.capture_ns
-        report.captured, report.dropped = sound.seen.captured, sound.seen.silent
-        report.encoded = sound.seen.captured + sound.seen.silent
+        account = sound.account
+        report.captured, report.dropped, report.encoded = account.captured, account.silent, account.encoded
 
     def _report(self, sound: SoundInput) -> None:
         for change in sound.changes():
-            place = self._place
-            if place is None:
-                state = "failed" if change.lost else "healthy"
-                self._health.set(sound.track, state, None, change.detail)
-                continue
-            at_ns = place.at_ns + duration_of(change.position or 0)
-            if change.lost:
-                self._health.set(sound.track, "failed", at_ns, change.detail)
-                self._health.open_gap(sound.track, "device_lost", at_ns, change.detail)
-            else:
-                self._health.set(sound.track, "healthy", at_ns)
-                self._health.close_gap(sound.track, "device_lost", at_ns)
+            self._told.tell(sound, change, self._place)
+            if change.kind == "lost" and sound.finished:
+                self._loop.set_timer("sound.ended", self._clock.now_ns(), self._ended)
+            elif change.kind == "lost" and sound.dead:
+                self._following.died(sound.track)
+            elif change.kind == "kept":
+                self._following.refused(sound.track, sound.device)
+            elif change.kind in {"back", "switched"}:
+                self._following.delivers(sound.track)
 
     def _at(self, clock_ns: int) -> int:
         assert self._place is not None
         return self._place.at_ns + clock_ns - self._place.base_ns
 
     def _watch(self, sound: SoundInput) -> None:
-        if sound.source is not None and sound.track not in self._watched:
-            fd = sound.source.fileno()
-            self._watched[sound.track] = fd
+        """Listen to an input's sources while it must be known when their blocks arrive, or they hold too little."""
+        steps_ns = limits.SOUND_HOLD_STEPS * limits.SOUND_STEP_NS
+        wanted = frozenset(
+            source.fileno()
+            for source in sound.sources
+            if sound.wants_arrivals or source.capabilities.holds_ns < steps_ns
+        )
+        now = self._watched.get(sound.track, frozenset())
+        for fd in now - wanted:
+            self._loop.remove_reader(fd)
+        for fd in wanted - now:
             self._loop.add_reader(fd, lambda: self._on_readable(sound))
+        self._watched[sound.track] = wanted
 
     def _unwatch(self, sound: SoundInput) -> None:
-        fd = self._watched.pop(sound.track, None)
-        if fd is not None:
+        for fd in self._watched.pop(sound.track, frozenset()):
             self._loop.remove_reader(fd)
 
     def _on_readable(self, sound: SoundInput) -> None:
-        source = sound.source
         sound.read()
-        if sound.source is None and source is not None:
-            self._unwatch(sound)
+        self._watch(sound)
+        if self._place is None:
             self._report(sound)
 
     def _read_waiting(self, sound: SoundInput) -> None:
-        """Take all that a device has given since the last step, and wake for its blocks no more once it is placed."""
+        """Take all that a device has given since the last step."""
         for _ in range(limits.SOUND_READS_A_STEP):
-            if sound.source is None or not sound.read():
-                break
-        source, steps_ns = sound.source, limits.SOUND_HOLD_STEPS * limits.SOUND_STEP_NS
-        if source is None or (sound.delivers and source.capabilities.holds_ns >= steps_ns):
-            self._unwatch(sound)
+            if not sound.read():
+                return
 
     def _drain(self, until: int) -> None:
         """Read until every living device has reached the end of the span, for a moment at most."""
         give_up_ns = self._clock.now_ns() + limits.SOUND_DRAIN_NS
         while True:
             behind = {
-                sound.source.fileno(): sound
-                for sound in self.inputs
-                if sound.source is not None and sound.delivers and sound.position < until
+                source.fileno(): sound
+                for sound in self.inputs.values()
+                if sound.delivers and sound.position < until
+                for source in sound.sources
             }
             left_ns = give_up_ns - self._clock.now_ns()
             if not behind or left_ns <= 0:
                 return
             readable, _, _ = select.select(list(behind), [], [], left_ns / limits.NS_PER_S)
             for fd in readable:
-                self._on_readable(behind[fd])
+                behind[fd].read()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pepys import limits
 from pepys.errors import Usage
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 """Version of this document and of the commands on the recorder's socket."""
 
 
@@ -42,10 +42,9 @@ class RecordSpec:
         fps: most frames a second.
         quality: `low`, `medium`, `high` or `ultra`; of the video only.
         video: whether the sources are recorded as video; shots need a source too, activity needs only the display.
-        mic: the microphone's name as the sound server lists it; None for none.
-        mic_required: whether the session fails without it.
-        system: the monitor source that carries the system's sound; None for none.
-        system_required: whether the session fails without it.
+        sound_graph: how sound is recorded, as `model.sound_graph` reads it; its devices are names of the sound server.
+            None for no sound.
+        sound_required: source nodes of that graph without which the session fails.
         shots_interval_ns: time between two shots; 0 for none.
         activity: whether focused windows are noted.
         absent: default sources that were looked for and not found, as (track, reason); shown as failed tracks.
@@ -72,10 +71,8 @@ class RecordSpec:
     fps: int = 30
     quality: str = "medium"
     video: bool = True
-    mic: str | None = None
-    mic_required: bool = False
-    system: str | None = None
-    system_required: bool = False
+    sound_graph: dict[str, Any] | None = None
+    sound_required: tuple[str, ...] = ()
     shots_interval_ns: int = limits.SHOTS_INTERVAL_NS
     activity: bool = True
     absent: tuple[tuple[str, str], ...] = ()
@@ -98,7 +95,7 @@ def from_json(value: dict[str, Any]) -> RecordSpec:
     values = {key: item for key, item in value.items() if key in known}
     if values.get("protocol") != PROTOCOL:
         raise Usage(f"the recorder speaks protocol {PROTOCOL}, not {values.get('protocol')}", "install one version")
-    for name in ("tags", "sources", "exclude"):
+    for name in ("tags", "sources", "exclude", "sound_required"):
         values[name] = tuple(values.get(name, ()))
     values["absent"] = tuple((str(track), str(reason)) for track, reason in values.get("absent", ()))
     try:

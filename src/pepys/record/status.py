@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pepys import limits
 from pepys.errors import StorageProblem
+from pepys.record.health import TrackReport
+from pepys.record.runfile import RunFile
 
 
 class Disk:
@@ -50,6 +53,15 @@ class Disk:
                 usable = max(0, self.free_bytes - self._reserve_bytes)
                 left = usable * (last_ns - first_ns) // (last - first) // limits.NS_PER_S
         return {"free_bytes": self.free_bytes, "seconds_left": left}
+
+
+def ready(told: RunFile, started_wall_ns: int, tracks: Iterable[TrackReport]) -> dict[str, Any]:
+    """What the starter is told once it records."""
+    return {
+        "pid": told.pid, "pid_start": told.pid_start, "boot_id": told.boot_id, "protocol": told.protocol,
+        "session": told.session, "socket": told.socket, "started_wall_ns": started_wall_ns,
+        "tracks": [{"track": r.track, "state": r.state, "detail": r.detail} for r in tracks],
+    }  # fmt: skip
 
 
 def _mebibytes(count: int) -> str:

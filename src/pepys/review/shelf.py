@@ -17,6 +17,7 @@ from pepys.errors import NotFound
 from pepys.model.ids import is_session_id
 from pepys.model.manifest import ArtifactRef
 from pepys.model.session import Session
+from pepys.review.peaks import LevelLanes, peaks
 from pepys.review.texts import Texts, read_texts
 from pepys.store.journal import journal_locked
 from pepys.store.reader import LiveView, load_artifact
@@ -33,6 +34,8 @@ class _Place:
         self.session: Session | None = None
         self.named: tuple[ArtifactRef, ...] = ()
         self.texts = Texts()
+        self.lanes: LevelLanes | None = None
+        self.lanes_stamp: object = None
 
 
 class Shelf:
@@ -69,10 +72,32 @@ class Shelf:
                 place.named = session.artifacts
             return place.texts
 
+    def peaks(
+        self, session: Session, track: str | None, from_ms: int, to_ms: int | None, points: int
+    ) -> dict[str, Any]:
+        """The waveforms of a session, as `pepys.review.peaks.peaks` says; its levels are kept folded for a few."""
+        place = self._place(session.id)
+        with place.lock:
+            stamp = _stamp(self.store, session.id)
+            lanes = place.lanes
+            if lanes is None or place.lanes_stamp != stamp:
+                lanes = lanes or LevelLanes(self.store, session.id)
+                lanes.refresh()
+                place.lanes, place.lanes_stamp = lanes, stamp
+                self._drop_lanes(place)
+            return peaks(lanes, session, track, from_ms, to_ms, points)
+
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session that was deleted."""
         with self._lock:
             self._places.pop(session_id, None)
+
+    def _drop_lanes(self, newest: _Place) -> None:
+        """Let go of the levels of those that were looked at longest ago; who draws from them now goes on."""
+        with self._lock:
+            others = [place for place in self._places.values() if place is not newest and place.lanes is not None]
+            for place in others[: max(0, len(others) + 1 - limits.REVIEW_LEVELS_SESSIONS)]:
+                place.lanes = None
 
     def _artifacts(self, session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         for ref in session.artifacts:

@@ -121,6 +121,7 @@ def status_of(home: Path) -> dict[str, Any]:
         "left_out": told.get("left_out", []),
         "sources": told.get("sources", []),
         "layout": told.get("layout", ""),
+        "sound": told.get("sound"),
         "gaps_open": told.get("gaps_open", []),
         "disk": told.get("disk") or {"free_bytes": _free_bytes(home), "seconds_left": None},
         "last": told.get("last"),

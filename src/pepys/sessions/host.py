@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pepys.clock import Clock, SystemClock
 from pepys.config import runtime_dir
@@ -25,6 +26,8 @@ from pepys.sessions.steering import Steering
 from pepys.store.store import Store, open_store
 
 Kind = Literal["daemon", "foreground"]
+SETTABLE: Final = ("layout", "sources", "mute", "unmute", "balance")
+"""What `set` changes while it records."""
 
 
 class Host:
@@ -48,7 +51,7 @@ class Host:
             "status": self._on_status,
             "subscribe": self._on_status,
             "start": lambda args: self.start(request_from_json(args)),
-            "set": lambda args: self.set(args.get("layout"), args.get("sources")),
+            "set": lambda args: self.set(**{name: args.get(name) for name in SETTABLE}),
             "pause": lambda args: self.pause(),
             "resume": lambda args: self.resume(args.get("session")),
             "stop": lambda args: self.stop(args.get("session")),
@@ -113,14 +116,31 @@ class Host:
         """
         return await self._steering.start(request)
 
-    async def set(self, layout: str | None = None, sources: list[str] | None = None) -> Message:
-        """Compose otherwise, or show other sources; returns the status when it is so.
+    async def set(
+        self,
+        *,
+        layout: str | None = None,
+        sources: Sequence[str] | None = None,
+        mute: Sequence[str] | None = None,
+        unmute: Sequence[str] | None = None,
+        balance: int | None = None,
+    ) -> Message:
+        """Change the recording under way; returns the status when it is so.
+
+        Args:
+            layout: compose otherwise.
+            sources: show these instead.
+            mute: record silence of these: tracks of sound, or nodes of gain.
+            unmute: hear these again.
+            balance: how two sounds are mixed, 0 to 100; 50 is both whole.
 
         Raises:
             NotFound: nothing is being recorded.
-            PepysError: why it cannot be; what was shown goes on.
+            PepysError: why it cannot be; everything goes on as it was.
         """
-        return await self._steering.set(layout, sources)
+        given = (layout, sources, mute, unmute, balance)
+        asked = {name: value for name, value in zip(SETTABLE, given, strict=True) if value is not None}
+        return await self._steering.set(**asked)
 
     async def pause(self) -> Message:
         """Pause; returns when no frame or sample can be taken any more."""

@@ -16,6 +16,7 @@ from pepys.clock import Clock, rfc3339
 from pepys.enrich.state import enrichment_state
 from pepys.errors import PepysError
 from pepys.model.session import Gap, Session, Track
+from pepys.sessions.sound_shape import graph_shape, sound_shape
 from pepys.store.catalog import Catalog, resolve_session
 from pepys.store.journal import journal_locked
 from pepys.store.reader import load
@@ -138,6 +139,16 @@ def show_session(library: Library, text: str) -> dict[str, Any]:
     return {**session_shape(session), "bytes_on_disk": row.bytes_on_disk, "summary": row.summary or None}
 
 
+def show_graph(library: Library, text: str) -> dict[str, Any]:
+    """The graph of one session's sound in the shape of `show --graph --json`.
+
+    Raises:
+        NotFound: no session has that id, or it has no graph.
+    """
+    recover_dead(library.store)
+    return graph_shape(load(library.store, resolve(library, text)))
+
+
 def session_shape(session: Session) -> dict[str, Any]:
     """What `show --json` tells from the session alone.
 
@@ -218,6 +229,7 @@ def _track(track: Track) -> dict[str, Any]:
         "frames_encoded": track.encoded,
         "frames_dropped": track.dropped,
         "gaps": [_gap(gap) for gap in track.gaps],
+        **sound_shape(track),
     }
 
 

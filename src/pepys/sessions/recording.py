@@ -66,7 +66,7 @@ class Recording:
             return told
         detail = f"no sign of life from the recorder for {silent_ns // limits.NS_PER_S} s"
         tracks = [
-            {**track, "state": "degraded", "detail": detail} if track.get("state") in _ALIVE else track
+            {**track, "state": "degraded", "detail": detail, "level": None} if track.get("state") in _ALIVE else track
             for track in told["tracks"]
         ]
         return {**told, "tracks": tracks}

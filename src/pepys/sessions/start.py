@@ -21,6 +21,7 @@ from pepys.record import probe
 from pepys.record.quality import QUALITIES
 from pepys.record.spec import RecordSpec
 from pepys.sessions.control import run_dir
+from pepys.sessions.sound_request import check_sound, own_graph, required_devices, usual_graph
 from pepys.sessions.sources import check_settings, check_words, find_sources, patterns_in_force
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class StartRequest:
         audio: `mic`, `system`, `both` or `off`.
         mic: the microphone, as the sound server names it.
         system: the source with the system's sound, as the sound server names it.
+        balance: how microphone and system are mixed, 0 to 100; None for both whole.
+        sound_graph: the way of sound, as `model.sound_graph` reads it; instead of `audio`, `mic`, `system`, `balance`.
         shots: seconds between two shots, or `off`.
         allow_partial: whether a named source may be missing.
     """
@@ -76,6 +79,8 @@ class StartRequest:
     audio: str | None = None
     mic: str | None = None
     system: str | None = None
+    balance: int | None = None
+    sound_graph: dict[str, Any] | None = None
     shots: float | str | None = None
     allow_partial: bool = False
 
@@ -126,13 +131,15 @@ def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]
         tags=tuple(dict.fromkeys(check_text("a tag", tag, limits.TAG_CHARS) for tag in request.tags)),
     )
     check_words(request)
+    check_sound(request)
     named = {"fps": request.fps, "quality": request.quality, "audio": request.audio, "shots": request.shots}
     settings = load_settings({"record": named}).record
     check_settings(settings)
     for audio, device, flag in (("system", request.mic, "--mic"), ("mic", request.system, "--system")):
         if device is not None and settings.audio in {audio, "off"}:
             raise Usage(f"{flag} names a device that --audio {settings.audio} leaves out", f"leave out {flag}")
-    if not request.video and settings.audio == "off" and settings.shots == "off":
+    silent = settings.audio == "off" and request.sound_graph is None
+    if not request.video and silent and settings.shots == "off":
         raise Usage("nothing is left to record", "leave out one of --no-video, --audio off, --shots off")
     return request, settings
 
@@ -160,12 +167,14 @@ def make_spec(
     """
     absent: list[tuple[str, str]] = []
     shown = find_sources(request, settings, absent)
-    mic, system = _sound(request, settings, absent)
-    if not shown.names and mic is None and system is None:
+    own = None if request.sound_graph is None else own_graph(request, probe.default_sound())
+    mic, system = _sound(request, settings, absent) if own is None else (None, None)
+    if not shown.names and mic is None and system is None and own is None:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in absent))
         raise DeviceMissing(f"there is nothing to record: {reasons}", "run `pepys doctor`, or try `pepys demo`")
     known = session or new_session_id(clock.wall_ns())
     exclude = patterns_in_force(request, settings)
+    graph = usual_graph(request, mic, system) if own is None else own
     shots_ns = 0 if settings.shots == "off" else int(settings.shots * limits.NS_PER_S)
     return RecordSpec(
         home=str(home),
@@ -188,11 +197,8 @@ def make_spec(
         fps=settings.fps or QUALITIES[settings.quality].fps,
         quality=settings.quality,
         video=request.video and bool(shown.names),
-        mic=mic,
-        mic_required=not request.allow_partial and (request.mic is not None or request.audio in {"mic", "both"}),
-        system=system,
-        system_required=not request.allow_partial
-        and (request.system is not None or request.audio in {"system", "both"}),
+        sound_graph=None if graph is None else graph.to_json(),
+        sound_required=() if graph is None else required_devices(request, graph),
         shots_interval_ns=shots_ns if shown.names else 0,
         activity=shown.activity,
         absent=tuple(absent),
@@ -203,7 +209,6 @@ def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]
     if settings.audio == "off":
         return None, None
     found = probe.default_sound()
-    names = [source.name for source in found.sources]
     devices: list[str | None] = []
     for kind, named, default, reason in (
         ("mic", request.mic, found.mic, found.mic_reason),
@@ -212,15 +217,12 @@ def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]
         if settings.audio not in {kind, "both"}:
             devices.append(None)
             continue
-        missing = reason or f"no source for {kind} is there"
-        if named is not None and named not in names:
-            missing = f"the sound server has no source {named}"
-        device = default if named is None else named if named in names else None
-        if device is None:
+        lacks = found.lacks(named, reason)
+        if lacks is not None:
+            missing, there = lacks
             required = named is not None or request.audio is not None
             if required and not request.allow_partial:
-                there = f"these are there: {', '.join(names)}" if names else "start a sound server, or use --audio off"
                 raise DeviceMissing(f"audio.{kind}: {missing}", there)
             absent.append((f"audio.{kind}", missing))
-        devices.append(device)
+        devices.append(None if lacks is not None else default if named is None else named)
     return devices[0], devices[1]

@@ -111,15 +111,12 @@ class Steering:
         await self._index(spec.session)
         return told
 
-    async def set(self, layout: str | None, sources: list[str] | None) -> Message:
-        """Compose otherwise, or show other sources; returns when the recorder has done it, and changes nothing else."""
-        asked = {"layout": layout, "sources": sources}
+    async def set(self, **asked: Any) -> Message:
+        """Change what is given: `layout`, `sources`, `mute`, `unmute`, `balance`; returns when the recorder has."""
         async with self._operation:
             live = self._live()
             try:
-                told = await live.link.call(
-                    "set", limits.SET_S, **{key: value for key, value in asked.items() if value is not None}
-                )
+                told = await live.link.call("set", limits.SET_S, **asked)
             except NoAnswer as error:
                 raise recordings.no_answer(live, "set", limits.SET_S) from error
             live.heard(told, self._clock.now_ns())
@@ -196,6 +193,7 @@ class Steering:
             "left_out": list(live.left_out) if live is not None and state in UNDER_WAY else [],
             "sources": told.get("sources", []),
             "layout": told.get("layout", ""),
+            "sound": told.get("sound"),
             "gaps_open": told.get("gaps_open", []),
             "disk": told.get("disk") or room(self._home),
             "last": self._last,
@@ -317,7 +315,7 @@ class Steering:
             live.status = {**live.status, "tracks": tracks}
             await self._tell_health()
             self._tell_status()
-        if kind in {"track", "gap", "error"}:
+        if kind in {"track", "gap", "error", "levels", "warning"}:
             self._feed.tell(push)
 
     async def _on_lost(self, live: Recording, run: RunFile | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import zstandard
@@ -56,13 +56,18 @@ def encode_chunk(events: Iterable[Event]) -> bytes:
     return compress(b"".join(encode(event) + b"\n" for event in kept))
 
 
-def decode_chunk(data: bytes) -> Iterator[Event]:
+def decode_chunk(data: bytes, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Event]:
     """Read a chunk.
+
+    Args:
+        data: the chunk.
+        wanted: asked for each event, as bytes, before it is decoded; None for all of them.
 
     Raises:
         ValueError: it is no chunk.
     """
-    for line in decompress(data).split(b"\n"):
+    lines: Iterable[bytes] = decompress(data).split(b"\n")
+    for line in lines if wanted is None else filter(wanted, lines):
         if line:
             yield decode(line)
 

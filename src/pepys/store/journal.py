@@ -13,13 +13,13 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from pepys.errors import Busy, Damaged, NotFound
 from pepys.limits import JOURNAL_RECORD_BYTES
-from pepys.model.events import Event, decode, encode
+from pepys.model.events import Event, UnknownEvent, decode, encode
 from pepys.store.files import lock_fd, make_folder, storage_errors, sync_data, sync_folder, write_all
 from pepys.store.keys import WRAPPING_BYTES, StoreKeys
 from pepys.store.sealing import LENGTH, SALT_BYTES, TAG_BYTES, Opener, Sealer
@@ -31,6 +31,8 @@ HEADER_BYTES: Final = len(MAGIC) + WRAPPING_BYTES + SESSION_CHARS
 _SALT_MARK: Final = 0xFFFFFFFF
 _SALT: Final = struct.Struct(f"<{SALT_BYTES}sQ")
 _SALT_RECORD_BYTES: Final = LENGTH.size + _SALT.size + 4
+_PASSED: Final = UnknownEvent("")
+"""Stands for an event that opens and is not wanted."""
 
 
 def _info(session: str) -> str:
@@ -184,14 +186,19 @@ class JournalReader:
         damaged: offsets of records that do not open although whole ones follow; they are passed over.
     """
 
-    def __init__(self, path: Path, keys: StoreKeys, offset: int = 0) -> None:
+    def __init__(
+        self, path: Path, keys: StoreKeys, offset: int = 0, wanted: Callable[[bytes], bool] | None = None
+    ) -> None:
         """Stand at `offset`: 0, the offset of an opening, or any that a reader gave.
+
+        Events that `wanted` refuses, asked with their bytes, are counted and neither decoded nor given.
 
         Raises:
             NotFound, Damaged: there is no such journal, or its header is none.
         """
         self._path = path
         self._keys = keys
+        self._wanted = wanted
         self._opener: Opener | None = None
         self._number = 0
         self.next_event = 0
@@ -221,7 +228,7 @@ class JournalReader:
                 self.damaged.append(base + at)
             self.offset = base + end
             at = end
-            if event is not None:
+            if event is not None and event is not _PASSED:
                 yield self.offset, event
 
     def _event(self, data: bytes, at: int, end: int) -> Event | None:
@@ -235,7 +242,8 @@ class JournalReader:
         if self._opener is None:
             return None
         with contextlib.suppress(ValueError):
-            return decode(self._opener.open(self._number - 1, data[at + LENGTH.size : end]))
+            plain = self._opener.open(self._number - 1, data[at + LENGTH.size : end])
+            return decode(plain) if self._wanted is None or self._wanted(plain) else _PASSED
         return None
 
     def _is_salt(self, data: bytes, at: int) -> bool:

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pepys.errors import Damaged, NotFound
-from pepys.model.events import Event, FragmentWritten, SegmentOpened, SegmentSealed, SessionStarted
+from pepys.model.events import (
+    Event,
+    FragmentWritten,
+    LevelsNoted,
+    SegmentOpened,
+    SegmentSealed,
+    SessionStarted,
+    beginning,
+)
 from pepys.model.manifest import ArtifactRef, Edit, Head, Manifest, decode_edits
 from pepys.model.projection import project
 from pepys.model.session import Session
@@ -20,6 +28,20 @@ from pepys.store.store import Store
 
 _TRIES = 5
 _Result = TypeVar("_Result")
+Wanted = Callable[[bytes], bool]
+"""Says of an event, by its bytes, whether it is to be decoded and given."""
+
+_LEVELS: Final = beginning(LevelsNoted)
+
+
+def no_levels(event: bytes) -> bool:
+    """All but the levels of sound: the fold has no use for them, and they are most of an hour's events."""
+    return not event.startswith(_LEVELS)
+
+
+def only_levels(event: bytes) -> bool:
+    """Levels of sound alone."""
+    return event.startswith(_LEVELS)
 
 
 def session_ids(store: Store) -> list[str]:
@@ -55,32 +77,48 @@ def read_root(store: Store, session: str) -> tuple[Head, Manifest]:
     raise NotFound(f"session {session} recorded nothing", "pepys list shows what there is")
 
 
-def events(store: Store, session: str) -> Iterator[Event]:
-    """All events of a session in order, those of the journal included.
+def events(store: Store, session: str, wanted: Wanted | None = None) -> Iterator[Event]:
+    """All events of a session in order, those of the journal included; or those that are `wanted`.
 
     Raises:
         NotFound: no such session, or a chunk is missing.
         Damaged: a chunk does not open.
     """
     current = manifest(store, session)
-    yield from chunk_events(store, current)
-    yield from journal_events(store, current)
+    yield from chunk_events(store, current, wanted)
+    yield from journal_events(store, current, wanted)
 
 
-def chunk_events(store: Store, current: Manifest) -> Iterator[Event]:
+def levels(store: Store, session: str, track: str | None = None) -> Iterator[LevelsNoted]:
+    """The levels of a session's sound in order, of one track or of all; nothing else is decoded.
+
+    Raises:
+        NotFound: no such session.
+        Damaged: a part of it does not open.
+    """
+
+    def read(_: Head, current: Manifest) -> list[Event]:
+        return [*chunk_events(store, current, only_levels), *journal_events(store, current, only_levels)]
+
+    for event in _settled(store, session, read):
+        if isinstance(event, LevelsNoted) and track in (None, event.track):
+            yield event
+
+
+def chunk_events(store: Store, current: Manifest, wanted: Wanted | None = None) -> Iterator[Event]:
     """The events in a manifest's chunks."""
     for chunk in current.chunks:
         data = store.blobs.read(chunk.blob)
         try:
-            yield from decode_chunk(data)
+            yield from decode_chunk(data, wanted)
         except ValueError as error:
             raise Damaged(f"a chunk of session {current.session}: {error}", "restore it from a backup") from error
 
 
-def journal_events(store: Store, current: Manifest) -> Iterator[Event]:
+def journal_events(store: Store, current: Manifest, wanted: Wanted | None = None) -> Iterator[Event]:
     """The events that no chunk of the manifest holds; none where there is no journal."""
     try:
-        reader = JournalReader(store.journal_path(current.session), store.keys, current.journal_offset)
+        reader = JournalReader(store.journal_path(current.session), store.keys, current.journal_offset, wanted)
         for _, event in reader.read():
             if reader.next_event > current.next_event:
                 yield event
@@ -109,7 +147,7 @@ def load(store: Store, session: str) -> Session:
     """
 
     def read(head: Head, current: Manifest) -> Session:
-        folded = [*chunk_events(store, current), *journal_events(store, current)]
+        folded = [*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)]
         return _state(store, project(current, folded, edits(store, current), head.manifest))
 
     return _settled(store, session, read)
@@ -155,8 +193,9 @@ class LiveView:
 
     def _start(self) -> None:
         current = manifest(self._store, self._id)
-        reader = JournalReader(self._store.journal_path(self._id), self._store.keys, current.journal_offset)
-        self._events = list(chunk_events(self._store, current))
+        journal = self._store.journal_path(self._id)
+        reader = JournalReader(journal, self._store.keys, current.journal_offset, no_levels)
+        self._events = list(chunk_events(self._store, current, no_levels))
         self._take(event for _, event in reader.read() if reader.next_event > current.next_event)
         self._reader = reader
 

@@ -19,7 +19,7 @@ from pepys.model.manifest import Edit, Manifest, encode_edits
 from pepys.store.edits import first_edit
 from pepys.store.files import remove_file, replace_file
 from pepys.store.journal import Journal
-from pepys.store.reader import chunk_events, journal_events, live_sessions, read_root, session_ids
+from pepys.store.reader import chunk_events, journal_events, live_sessions, no_levels, read_root, session_ids
 from pepys.store.references import event_reference, root_references
 from pepys.store.sealing import open_small, seal_small
 from pepys.store.store import Store
@@ -136,7 +136,7 @@ def _blobs(store: Store, session: str, *, strict: bool) -> Iterator[str]:
         head, current = read_root(store, session)
         for reference in root_references(head, current):
             yield reference.blob
-        for event in (*chunk_events(store, current), *journal_events(store, current)):
+        for event in (*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)):
             found = event_reference(event)
             if found is not None:
                 yield found.blob

@@ -1,7 +1,8 @@
 """What changed, told to every open page.
 
 One feed listens to the host and looks at the heads, however many pages listen. A page that does not keep up gets the
-latest status and the set of sessions that changed, never a backlog: what it missed is no longer true.
+latest status and levels and the set of sessions that changed, never a backlog: what it missed is no longer true, and
+levels that it missed it finds among the session's peaks.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.status: dict[str, Any] | None = None
+        self.levels: dict[str, Any] | None = None
         self.sessions: dict[str, None] = {}
         self.news = asyncio.Event()
 
@@ -62,6 +64,8 @@ class Feed:
             async for push in pushes:
                 if push.get("push") == "status":
                     self.status(push["status"])
+                elif push.get("push") == "levels":
+                    self.levels(push["levels"])
                 elif push.get("push") == "session":
                     self.changed([str(push["session"])])
 
@@ -83,6 +87,12 @@ class Feed:
         """Tell a new status."""
         for page in self._pages:
             page.status = status
+            page.news.set()
+
+    def levels(self, levels: dict[str, Any]) -> None:
+        """Tell the last second of each track, as the recorder told it."""
+        for page in self._pages:
+            page.levels = levels
             page.news.set()
 
     def changed(self, sessions: Iterable[str]) -> None:
@@ -119,10 +129,12 @@ class Feed:
                     yield None
                     continue
                 page.news.clear()
-                status, sessions = page.status, page.sessions
-                page.status, page.sessions = None, {}
+                status, levels, sessions = page.status, page.levels, page.sessions
+                page.status, page.levels, page.sessions = None, None, {}
                 if status is not None:
                     yield "status", status
+                if levels is not None:
+                    yield "levels", levels
                 for session in sessions:
                     yield "sessions", {"id": session}
         finally:

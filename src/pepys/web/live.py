@@ -1,4 +1,4 @@
-"""Server-sent events: status and which sessions changed."""
+"""Server-sent events: status, levels, and which sessions changed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ router = APIRouter(prefix="/api/v1", tags=["live"], responses=PROBLEMS)
 
 
 @router.get(
-    "/events", response_class=StreamingResponse, responses=bytes_of("text/event-stream", "`status` and `sessions`")
+    "/events",
+    response_class=StreamingResponse,
+    responses=bytes_of("text/event-stream", "`status`, `levels` and `sessions`"),
 )
 async def events(service: Annotated[Services, Depends(services)]) -> StreamingResponse:
-    """`status` (as `GET /status`) at once and on change, `sessions` with the id of one that changed."""
+    """`status` (as `GET /status`) at once and on change, `sessions` with the id of one that changed.
+
+    `levels` comes once a second while sound is recorded: by track `peaks` and `loudness`, twenty values in decibels,
+    and `voice`, 0 or 1 each.
+    """
     service.feed.admit()
     return StreamingResponse(_stream(service), media_type="text/event-stream")
 

@@ -1,4 +1,4 @@
-"""The recording under way over HTTP: what it does, and start, pause, resume, stop."""
+"""The recording under way over HTTP: what it does, and start, pause, resume, set, stop."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from pepys.errors import Usage
 from pepys.sessions.start import StartRequest
 from pepys.web.answers import PROBLEMS, json_answer
 from pepys.web.services import Services, services
-from pepys.web.shapes import Health, StartIn, Status
+from pepys.web.shapes import Health, SetIn, StartIn, Status
 
 router = APIRouter(prefix="/api/v1", tags=["recording"], responses=PROBLEMS)
 Service = Annotated[Services, Depends(services)]
@@ -47,6 +48,18 @@ async def pause(service: Service) -> Response:
 async def resume(service: Service) -> Response:
     """Go on; answers when it records."""
     return json_answer(await service.host.resume())
+
+
+@router.post("/recording/set", response_model=Status)
+async def set_sound(service: Service, wanted: SetIn) -> Response:
+    """Mute, hear again, or mix otherwise while it records; answers when it is so."""
+    asked = wanted.model_dump(exclude_none=True)
+    both = sorted(set(wanted.mute or ()) & set(wanted.unmute or ()))
+    if both:
+        raise Usage(f"{both[0]} is to be muted and heard at once", "leave out one of them")
+    if not any(value or value == 0 for value in asked.values()):
+        raise Usage("nothing is to be changed", "give mute, unmute or balance")
+    return json_answer(await service.host.set(**asked))
 
 
 @router.post("/recording/stop", response_model=Status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,12 @@ class HostPort(Protocol):
 
     async def start(self, request: StartRequest) -> dict[str, Any]:
         """Begin a session; returns when it records."""
+        ...
+
+    async def set(
+        self, *, mute: Sequence[str] | None = None, unmute: Sequence[str] | None = None, balance: int | None = None
+    ) -> dict[str, Any]:
+        """Mute, hear again, or mix otherwise; returns when it is so."""
         ...
 
     async def pause(self) -> dict[str, Any]:

@@ -62,6 +62,24 @@ async def get_items(session_id: str, service: Service, bucket: int = Query(ge=0,
     return json_answer(await service.readers.run(read))
 
 
+@router.get("/{session_id}/peaks", response_model=shapes_review.Peaks)
+async def get_peaks(
+    session_id: str,
+    service: Service,
+    track: str | None = Query(default=None, max_length=limits.SOUND_NAME_CHARS),
+    from_ms: int = Query(default=0, ge=0, le=limits.AXIS_MS_MAX, alias="from"),
+    to_ms: int | None = Query(default=None, ge=0, le=limits.AXIS_MS_MAX, alias="to"),
+    points: int = Query(default=limits.PEAKS_POINTS, ge=1, le=limits.PEAKS_POINTS_MAX),
+) -> Response:
+    """The waveforms of the sound tracks, reduced to at most `points` values; no sound is decoded."""
+
+    def read() -> dict[str, Any]:
+        session = service.shelf.session(session_id)
+        return service.shelf.peaks(session, track, from_ms, to_ms, points)
+
+    return json_answer(await service.readers.run(read))
+
+
 @router.get("/{session_id}/shots/{shot}", responses=_PICTURE, response_class=Response)
 async def get_shot(session_id: str, shot: str, service: Service) -> Response:
     """A screenshot, in its native resolution."""

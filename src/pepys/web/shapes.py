@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pepys import limits
 
+SoundName = Annotated[str, Field(min_length=1, max_length=limits.SOUND_NAME_CHARS)]
+"""The name of a track of sound, or of a node."""
+
 
 class Shape(BaseModel):
     """A shape that holds what it names and nothing else."""
@@ -36,6 +39,14 @@ class StartIn(Shape):
 
     name: str = Field(default="", max_length=limits.SESSION_NAME_CHARS)
     tags: list[Annotated[str, Field(min_length=1, max_length=limits.TAG_CHARS)]] = Field(default=[], max_length=64)
+
+
+class SetIn(Shape):
+    """What is heard from now on: tracks of sound or gains of its graph by name, and the balance of the mix."""
+
+    mute: list[SoundName] | None = Field(default=None, max_length=limits.SOUND_GRAPH_NODES)
+    unmute: list[SoundName] | None = Field(default=None, max_length=limits.SOUND_GRAPH_NODES)
+    balance: int | None = Field(default=None, ge=0, le=100, strict=True)
 
 
 class EditIn(Shape):
@@ -115,7 +126,8 @@ class Removed(Shape):
 class Status(BaseModel):
     """What the host does; tracks and disk as in `pepys status --json`.
 
-    A track's `encoded` counts pictures repeated while nothing changes, so it may be above `captured`.
+    A track's `encoded` counts pictures repeated while nothing changes, so it may be above `captured`. `sound` tells
+    what is muted and the balance of the mix; a track of sound that is heard has its `level`.
     """
 
     state: str
@@ -125,6 +137,7 @@ class Status(BaseModel):
     recorded_ms: int = 0
     sources: list[str] = []
     layout: str = ""
+    sound: dict[str, Any] | None = None
     tracks: list[dict[str, Any]] = []
     disk: dict[str, Any] = {}
 

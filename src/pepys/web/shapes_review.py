@@ -242,6 +242,26 @@ class ShotText(Shape):
     lines: list[Line]
 
 
+class PeakLane(Shape):
+    """The waveform of a track from `start_ms` on, a value a step: bytes of 0.4 dB, 0 for -102 dB or less or nothing.
+
+    `voice` holds the times `[start_ms, end_ms]` in which somebody may speak.
+    """
+
+    track: str
+    start_ms: int
+    step_ms: int
+    peaks: list[int]
+    loudness: list[int]
+    voice: list[tuple[int, int]]
+
+
+class Peaks(Shape):
+    """The waveforms of the sound tracks."""
+
+    tracks: list[PeakLane]
+
+
 class PlaySpan(Shape):
     """A span of the playback stream; `init` is the id of its header."""
 

@@ -1,6 +1,6 @@
 /** The one way to the API: same-origin JSON, typed errors, and a word to the page when it is signed out. */
 
-import type { Hit, Items, Note, Overview, Playback, Row, ShotText, Status } from "./types";
+import type { Hit, Items, Note, Overview, Peaks, Playback, Row, ShotText, Status } from "./types";
 
 const BASE = "/api/v1";
 
@@ -89,6 +89,9 @@ export const api = {
     read<{ total: number; sessions: Row[] }>(`/sessions${query({ offset, limit })}`, signal),
   overview: (id: string, signal?: AbortSignal) => read<Overview>(`${session(id)}/overview`, signal),
   items: (id: string, bucket: number, signal?: AbortSignal) => read<Items>(`${session(id)}/items${query({ bucket })}`, signal),
+  /** Of the whole session, or of a part of it more finely. */
+  peaks: (id: string, signal: AbortSignal, part?: { from: number; to: number; points: number }) =>
+    read<Peaks>(`${session(id)}/peaks${query(part ?? {})}`, signal),
   shotText: (id: string, shot: string, signal?: AbortSignal) =>
     read<ShotText>(`${session(id)}/shots/${encodeURIComponent(shot)}/text`, signal),
   note: (id: string, note: string) => read<Note>(`${session(id)}/notes/${encodeURIComponent(note)}`),
@@ -103,6 +106,7 @@ export const api = {
   signIn: (token: string) => send<{ ok: boolean }>("POST", "/sign-in", { token }),
   record: (name: string) => send<Status>("POST", "/recording", { name }),
   recording: (action: "pause" | "resume" | "stop") => send<Status>("POST", `/recording/${action}`),
+  sound: (wanted: { mute?: string[]; unmute?: string[]; balance?: number }) => send<Status>("POST", "/recording/set", wanted),
   interrupted: (id: string, action: "resume" | "stop") => send<unknown>("POST", `${session(id)}/${action}`),
   edit: (id: string, fields: { name?: string; tags?: string[] }) => send<Row>("PATCH", session(id), fields),
   addNote: (id: string, text: string, kind: "note" | "marker", at_ms?: number) =>

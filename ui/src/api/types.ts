@@ -48,6 +48,7 @@ export interface Track {
   encoder: string;
   layout: string;
   bytes: number;
+  segments: number;
   frames_captured: number;
   frames_encoded: number;
   frames_dropped: number;
@@ -183,6 +184,24 @@ export interface Hit {
   shot?: string | null;
 }
 
+/** How loud the tracks were: a byte a step from `start_ms` on, 0.4 dB each above -102 dB; 0 where nothing was. */
+export interface Peaks {
+  tracks: { track: string; start_ms: number; step_ms: number; peaks: number[]; voice: [number, number][] }[];
+}
+
+/** A second of a track under way, 50 ms each, in decibels. */
+export interface LevelSecond {
+  peaks: number[];
+  loudness: number[];
+  voice: number[];
+}
+
+/** What is muted and how two sounds are mixed; `balance` is null where nothing is mixed. */
+export interface SoundStatus {
+  gains: Record<string, { muted: boolean; gain_db: number }>;
+  balance: number | null;
+}
+
 export interface TrackStatus {
   track: string;
   source?: string;
@@ -194,6 +213,8 @@ export interface TrackStatus {
   captured?: number;
   encoded?: number;
   dropped?: number;
+  /** How loud it is now; null while nothing is taken. */
+  level?: { peak_db: number; loudness_lufs: number; voice: boolean } | null;
 }
 
 export interface Status {
@@ -205,6 +226,7 @@ export interface Status {
   /** Where now is on the axis of the session under way. */
   wall_ms?: number;
   tracks: TrackStatus[];
+  sound?: SoundStatus | null;
   /** How the session before ended. */
   last?: { session: string | null; state: string } | null;
   disk?: { free_bytes?: number; seconds_left?: number | null } | null;

@@ -6,7 +6,7 @@
  */
 
 import { api, sentence } from "../api/client";
-import type { Status } from "../api/types";
+import type { LevelSecond, Status } from "../api/types";
 
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 10_000;
@@ -26,7 +26,10 @@ class Live {
   private wait = RETRY_FIRST_MS;
   private timer = 0;
   private wanted = false;
+  /** The last second of each track's sound, and when it came. */
+  levels = $state.raw<{ at: number; tracks: Record<string, LevelSecond> } | null>(null);
   private readonly listeners = new Set<(id: string) => void>();
+  private readonly hearers = new Set<(levels: Record<string, LevelSecond>) => void>();
 
   /** Recorded time right now: the last known one, and what went by since while it records. */
   get recorded_ms(): number {
@@ -96,6 +99,16 @@ class Live {
     return () => this.listeners.delete(listener);
   }
 
+  onLevels(hearer: (levels: Record<string, LevelSecond>) => void): () => void {
+    this.hearers.add(hearer);
+    return () => this.hearers.delete(hearer);
+  }
+
+  /** Mute, hear again, or mix otherwise. */
+  async sound(wanted: { mute?: string[]; unmute?: string[]; balance?: number }): Promise<boolean> {
+    return this.change(() => api.sound(wanted));
+  }
+
   async act(action: "pause" | "resume" | "stop"): Promise<boolean> {
     return this.change(() => api.recording(action));
   }
@@ -135,6 +148,11 @@ class Live {
     stream.addEventListener("status", (event) => {
       this.wait = RETRY_FIRST_MS;
       this.take(JSON.parse((event as MessageEvent<string>).data) as Status);
+    });
+    stream.addEventListener("levels", (event) => {
+      const tracks = JSON.parse((event as MessageEvent<string>).data) as Record<string, LevelSecond>;
+      this.levels = { at: performance.now(), tracks };
+      for (const hearer of this.hearers) hearer(tracks);
     });
     stream.addEventListener("sessions", (event) => {
       const { id } = JSON.parse((event as MessageEvent<string>).data) as { id: string };

@@ -11,6 +11,7 @@ import { lastAtMost } from "../player/table";
 import { gapsOf } from "../time/gaps";
 import type { Shots } from "../timeline/draw";
 import { colours } from "../timeline/colours.svelte";
+import { Loudness } from "./loudness.svelte";
 
 export interface Line {
   track: string;
@@ -41,6 +42,7 @@ export class SessionModel {
   lines = $state.raw<Line[]>([]);
   screen = $state.raw<ScreenText[]>([]);
   loaded = $state(false);
+  readonly loudness: Loudness;
   now_ms = $state(0);
   /** The playable end, where the player knows more than the overview: a session that grows. */
   edge_ms = $state(0);
@@ -52,6 +54,9 @@ export class SessionModel {
   readonly shot = $derived(Math.max(0, lastAtMost(this.shots.at_ms, this.now_ms + 1, (at) => at)));
   readonly chapter = $derived(lastAtMost(this.overview?.chapters ?? [], this.now_ms + 1, (one) => one.start_ms));
 
+  /** The tracks of sound that have a lane. */
+  readonly sounds = $derived.by(() => this.loudness.lanes(this.overview?.session.tracks ?? []));
+
   private readonly buckets = new Map<number, Items>();
   private readonly stop = new AbortController();
   private timer = 0;
@@ -59,6 +64,7 @@ export class SessionModel {
 
   constructor(id: string) {
     this.id = id;
+    this.loudness = new Loudness(id, () => this.end_ms);
     this.deaf = live.onSession((changed) => {
       if (changed === id || changed === "*") this.soon();
     });
@@ -72,6 +78,7 @@ export class SessionModel {
   close(): void {
     this.stop.abort();
     this.deaf();
+    this.loudness.close();
     window.clearTimeout(this.timer);
   }
 
@@ -82,6 +89,7 @@ export class SessionModel {
       this.problem = null;
       live.start();
       void colours.ensure(overview.apps);
+      void this.loudness.load();
       await this.loadItems(overview);
     } catch (error) {
       if (isAbort(error)) return;

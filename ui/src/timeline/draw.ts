@@ -4,9 +4,11 @@ import type { AppTitle, Chapter, Note } from "../api/types";
 import { lastAtMost } from "../player/table";
 import { clock, hourMinute } from "../time/format";
 import type { ToldGap } from "../time/gaps";
+import { Bars } from "./draw-sound";
 import { drawGap, drawTrackGap, hatch } from "./gaps-drawn";
 import type { Palette } from "./palette";
 import { gridTimes, MISSING_ROWS, rulerSteps, toX, type Lane, type Range } from "./view";
+import type { Waves } from "./waves";
 
 export interface Shots {
   at_ms: number[];
@@ -29,6 +31,8 @@ export interface Scene {
   missing: readonly string[];
   /** What stands where applications would, where there can be none. */
   quiet: string | null;
+  /** How loud it was: the finest that is known of what is in view. */
+  waves: Waves | null;
   colour(app: string): number;
   tile(shot: string): ImageBitmap | undefined;
 }
@@ -41,12 +45,15 @@ export interface Sheet {
   lanes: Lane[];
   bottom: number;
   labelsApart: number;
+  /** What is kept of the lanes of sound from paint to paint. */
+  bars: Record<"mic" | "system", Bars>;
   /** Labels of the ruler that the playhead's own label covers. */
   under: ReadonlySet<number>;
 }
 
 const LEAST_WORDS = 56;
-const LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps" };
+const LANES: Record<string, Lane["name"]> = { video: "video", playback: "video", shots: "shots", activity: "apps", "audio.mic": "mic", "audio.system": "system" };
+const SOUNDS = [["mic", "audio.mic"], ["system", "audio.system"]] as const;
 
 /** Where from top to bottom a gap of one track stands: in the track's lane, or in its row of what was missing. */
 export function placeOf(lanes: readonly Lane[], missing: readonly string[], track: string): Pick<Lane, "y" | "h"> | null {
@@ -76,6 +83,7 @@ export function drawTimeline(sheet: Sheet, scene: Scene): void {
   if (video) drawTiles(sheet, scene, video);
   const apps = lane("apps");
   if (apps) drawApps(sheet, scene, apps);
+  drawSound(sheet, scene);
   const shots = lane("shots");
   if (shots) drawShots(sheet, scene, shots);
   for (const gap of scene.gaps) wholeGap(sheet, gap);
@@ -223,6 +231,22 @@ function bandWords(sheet: Sheet, app: AppTitle, left: number, w: number, lane: L
   if (!app.title || w - 12 - name < 60) return;
   paint.font = `12px ${ink.sans}`;
   text(paint, app.title, left + 6 + name + 8, lane.y + 10, w - 20 - name);
+}
+
+function drawSound(sheet: Sheet, scene: Scene): void {
+  const { paint, ink, view, width } = sheet;
+  for (const [name, track] of SOUNDS) {
+    const lane = sheet.lanes.find((one) => one.name === name);
+    if (!lane) continue;
+    const left = Math.max(0, x(sheet, 0));
+    paint.fillStyle = ink.line2;
+    // One line for both: where the microphone's ends the system's begins.
+    if (name === "mic" || !sheet.lanes.some((one) => one.name === "mic")) {
+      paint.fillRect(left, name === "mic" ? lane.y + lane.h : lane.y, Math.min(width, x(sheet, scene.end_ms)) - left, 1);
+    }
+    const wave = scene.waves?.get(track);
+    if (wave) sheet.bars[name].draw(paint, ink, lane, wave, view, width, name === "system");
+  }
 }
 
 function drawShots(sheet: Sheet, scene: Scene, lane: Lane): void {

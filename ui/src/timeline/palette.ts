@@ -10,6 +10,8 @@ export interface Palette {
   page: string;
   warn: string;
   notes: string;
+  mic: string;
+  system: string;
   rubric: string;
   redacted: string;
   onRedacted: string;
@@ -34,6 +36,8 @@ export function palette(): Palette {
     page: token("page"),
     warn: token("warn"),
     notes: token("notes"),
+    mic: token("mic"),
+    system: token("system"),
     rubric: token("rubric"),
     redacted: token("redacted"),
     onRedacted: token("on-redacted"),

@@ -73,34 +73,45 @@ export function growingEnd(end_ms: number): number {
 }
 
 export interface Lane {
-  name: "ruler" | "chapters" | "video" | "missing" | "apps" | "shots" | "notes";
+  name: "ruler" | "chapters" | "video" | "missing" | "apps" | "mic" | "system" | "shots" | "notes";
   label: string;
   y: number;
   h: number;
 }
 
-const HEIGHTS = { ruler: 28, chapters: 24, video: 48, missing: 14, apps: 22, shots: 13, notes: 18 };
-const GAPS = { ruler: 6, chapters: 6, video: 8, missing: 6, apps: 8, shots: 6, notes: 0 };
+const HEIGHTS = { ruler: 28, chapters: 24, video: 48, missing: 14, apps: 22, mic: 28, system: 28, shots: 13, notes: 18 };
+const GAPS = { ruler: 6, chapters: 6, video: 8, missing: 6, apps: 8, mic: 6, system: 6, shots: 6, notes: 0 };
 const TALLEST_TILE = 140;
+const LEAST_SOUND = 14;
+const TALLEST_SOUND = 64;
+/** What the sound has of height that is over, beside the pictures. */
+const SOUND_SHARE = 1 / 3;
 
 /** Most rows of the lane that tells what was missing; what is more shares the last one. */
 export const MISSING_ROWS = 4;
 
 /**
- * The lanes that have something to show, from the top; the video lane takes what height is over.
+ * The lanes that have something to show, from the top. Sound is lower where the height is short; what is over goes to
+ * the pictures, and to the sound where there is some. Both lanes of sound meet at one line.
  *
  * `rows` is how many rows the lane `missing` has: one for each track that was gone and has no lane of its own.
  */
 export function layLanes(height: number, has: Record<Lane["name"], boolean>, rows = 1): { lanes: Lane[]; bottom: number } {
   const names = (Object.keys(HEIGHTS) as Lane["name"][]).filter((name) => has[name]);
+  const sounds: Lane["name"][] = names.filter((name) => name === "mic" || name === "system");
   const tall = (name: Lane["name"]): number => HEIGHTS[name] * (name === "missing" ? Math.min(rows, MISSING_ROWS) : 1);
-  const needed = names.reduce((sum, name) => sum + tall(name) + GAPS[name], 0);
-  const over = Math.max(0, Math.min(TALLEST_TILE - HEIGHTS.video, height - needed));
+  const below = (name: Lane["name"]): number => (name === "mic" && has.system ? 0 : GAPS[name]);
+  const needed = names.reduce((sum, name) => sum + tall(name) + below(name), 0);
+  const over = Math.max(0, height - needed);
+  const short = Math.max(0, needed - height);
+  const each = sounds.length ? Math.floor(over ? (over * (has.video ? SOUND_SHARE : 1)) / sounds.length : -short / sounds.length) : 0;
+  const sound = Math.min(TALLEST_SOUND, Math.max(LEAST_SOUND, HEIGHTS.mic + each));
+  const video = HEIGHTS.video + Math.min(TALLEST_TILE - HEIGHTS.video, Math.max(0, over - sounds.length * Math.max(0, sound - HEIGHTS.mic)));
   let y = 0;
   const lanes = names.map((name) => {
-    const h = tall(name) + (name === "video" ? over : 0);
+    const h = name === "video" ? video : sounds.includes(name) ? sound : tall(name);
     const lane = { name, label: name === "ruler" ? "" : name.charAt(0).toUpperCase() + name.slice(1), y, h };
-    y += h + GAPS[name];
+    y += h + below(name);
     return lane;
   });
   const last = lanes.at(-1);

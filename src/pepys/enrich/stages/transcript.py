@@ -3,6 +3,9 @@
 A unit is a stretch of some minutes of one track in one span. Stretches meet near a segment's border, at the quietest
 moment around it, so that no word is cut: each unit also decodes the segment before and the one after, and two
 neighbours find the same moment because they look at the same samples.
+
+Only what may hold a voice is decoded and heard (`pepys.enrich.listening`): a stretch without any costs nothing. The
+parts with a voice are given to the engine one behind the other, and its times are taken back to their places.
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pepys import limits
+from pepys.enrich.listening import Pieces, parts_to_hear
 from pepys.enrich.plan import transcript_units
 from pepys.enrich.stage import Item, Source, Unit
 from pepys.model.artifacts import Utterance, Word, to_json
 from pepys.model.session import Segment, Session, Span, Track
+from pepys.model.sound_levels import Ranges
 
 Pcm = NDArray[np.int16]
 """Mono samples at `SAMPLE_RATE`."""
@@ -30,6 +35,8 @@ SILENT_PEAK: Final = 16
 QUIET_SAMPLES: Final = SAMPLE_RATE // 5
 """Words are parted by about this much."""
 QUIET_STEP: Final = SAMPLE_RATE // 50
+JOINT: Final = SAMPLE_RATE // 4
+"""Silence between two parts that did not follow one another, so that their words stay apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +92,31 @@ class TranscriptStage:
         return self._engine().engine()
 
     def run(self, unit: Unit, source: Source) -> list[Item]:
-        """Decode the stretch and write down what is said in it."""
+        """Decode what of the stretch may hold a voice, and write down what is said in it."""
         track, span, segments = _parts(unit, source.session)
-        first, last = unit.values["first"], unit.values["last"]
-        sound, start_ns = _decode(track, segments, source)
-        begin = end = None
-        for before, after in pairwise(segments):
-            if after.n == first:
-                begin = _cut(sound, start_ns, before, after)
-            if before.n == last:
-                end = _cut(sound, start_ns, before, after)
-        begin = 0 if begin is None else begin
-        stretch = sound[begin:end]
-        if stretch.size == 0 or int(np.abs(stretch.astype(np.int32)).max()) < SILENT_PEAK:
+        start_ns, end_ns = segments[0].media_ns, segments[-1].media_ns + segments[-1].duration_ns
+        wanted = parts_to_hear(span, start_ns, end_ns, source.heard(track.track))
+        own = [segment for segment in segments if unit.values["first"] <= segment.n <= unit.values["last"]]
+        borders = _borders(unit, segments, wanted)
+        if not _touching(own, wanted) and not borders:
             return []
-        base_ns = start_ns + begin * limits.NS_PER_S // SAMPLE_RATE
-        return [_utterance(track.track, span, base_ns, spoken) for spoken in self._engine().hear(stretch)]
+        needed = {segment.n for segment in (*_touching(own, wanted), *(part for pair in borders for part in pair))}
+        sound = _decode(track, segments, [segment for segment in segments if segment.n in needed], source)
+        begin, end = _samples(own[0].media_ns - start_ns), _samples(own[-1].media_ns + own[-1].duration_ns - start_ns)
+        for before, after in borders:
+            if after.n == own[0].n:
+                begin = _cut(sound, start_ns, before, after)
+            else:
+                end = _cut(sound, start_ns, before, after)
+        places = [(_samples(first - start_ns), _samples(last - start_ns)) for first, last in wanted]
+        pieces = Pieces(
+            tuple((max(first, begin), min(last, end)) for first, last in places if first < end and last > begin), JOINT
+        )
+        joined = _joined(sound, pieces)
+        if joined.size == 0 or int(np.abs(joined.astype(np.int32)).max()) < SILENT_PEAK:
+            return []
+        spoken = [part for turn in self._engine().hear(joined) for part in _put_back(turn, pieces)]
+        return [_utterance(track.track, span, start_ns, part) for part in spoken]
 
     def _engine(self) -> SpeechReader:
         if self._reader is None:
@@ -121,8 +137,28 @@ def _parts(unit: Unit, session: Session) -> tuple[Track, Span, list[Segment]]:
     return track, span, segments
 
 
-def _decode(track: Track, segments: Sequence[Segment], source: Source) -> tuple[Pcm, int]:
-    """The samples of the segments in one piece (holes are silence), and the media time they begin at."""
+def _touching(segments: Sequence[Segment], wanted: Ranges) -> list[Segment]:
+    """The segments that hold some of what is wanted."""
+    return [
+        segment
+        for segment in segments
+        if any(first < segment.media_ns + segment.duration_ns and end > segment.media_ns for first, end in wanted)
+    ]
+
+
+def _borders(unit: Unit, segments: Sequence[Segment], wanted: Ranges) -> list[tuple[Segment, Segment]]:
+    """The borders with the stretches before and after that need a quiet moment: where none speaks they are cut at."""
+    reach = limits.CUT_SEARCH_NS
+    return [
+        (before, after)
+        for before, after in pairwise(segments)
+        if (after.n == unit.values["first"] or before.n == unit.values["last"])
+        and any(first < after.media_ns + reach and end > after.media_ns - reach for first, end in wanted)
+    ]
+
+
+def _decode(track: Track, segments: Sequence[Segment], needed: Sequence[Segment], source: Source) -> Pcm:
+    """The samples of the needed segments at their places among all; the others and holes are silence."""
     from pepys.media.remux import Span as MediaSpan
     from pepys.media.remux import decode_pcm
 
@@ -130,12 +166,43 @@ def _decode(track: Track, segments: Sequence[Segment], source: Source) -> tuple[
     length_ns = segments[-1].media_ns + segments[-1].duration_ns - start_ns
     sound: Pcm = np.zeros(_samples(length_ns), dtype=np.int16)
     init = next(init.blob for init in track.inits if init.span == segments[0].span)
-    fragments = (source.blob(segment.blob) for segment in segments)
+    fragments = (source.blob(segment.blob) for segment in needed)
     for block in decode_pcm([MediaSpan(source.blob(init), fragments)], rate=SAMPLE_RATE):
         at = _samples(block.media_ns - start_ns)
         part = np.asarray(block.samples, dtype=np.int16).reshape(-1)[max(0, -at) : max(0, sound.size - at)]
         sound[max(0, at) : max(0, at) + part.size] = part
-    return sound, start_ns
+    return sound
+
+
+def _joined(sound: Pcm, pieces: Pieces) -> Pcm:
+    """The pieces one behind the other; the sound itself where it is one piece."""
+    parts: list[Pcm] = []
+    for start, end in pieces.places:
+        parts += [np.zeros(pieces.joint, np.int16)] if parts else []
+        parts.append(sound[start:end])
+    return np.concatenate(parts) if parts else sound[:0]
+
+
+def _put_back(spoken: Spoken, pieces: Pieces) -> list[Spoken]:
+    """A turn with its times in the sound; two where its words lie in two pieces."""
+
+    def back(word: SpokenWord, part: int) -> SpokenWord:
+        return SpokenWord(word.text, *(pieces.back(at * SAMPLE_RATE, part) / SAMPLE_RATE
+                                       for at in (word.start_s, word.end_s)))  # fmt: skip
+
+    parts: dict[int, list[SpokenWord]] = {}
+    for word in spoken.words:
+        parts.setdefault(pieces.part_of((word.start_s + word.end_s) / 2 * SAMPLE_RATE), []).append(word)
+    if len(parts) > 1:
+        turns = [[back(word, part) for word in words] for part, words in sorted(parts.items())]
+        return [Spoken(_text(words), words[0].start_s, words[-1].end_s, tuple(words)) for words in turns]
+    part = next(iter(parts), pieces.part_of(spoken.start_s * SAMPLE_RATE))
+    whole = back(SpokenWord(spoken.text, spoken.start_s, spoken.end_s), part)
+    return [Spoken(spoken.text, whole.start_s, whole.end_s, tuple(back(word, part) for word in spoken.words))]
+
+
+def _text(words: Sequence[SpokenWord]) -> str:
+    return " ".join(word.text for word in words)
 
 
 def _cut(sound: Pcm, start_ns: int, before: Segment, after: Segment) -> int:

@@ -1,133 +1,56 @@
 """Sound from PulseAudio or PipeWire through one `parec` child a device.
 
-A sound library in this process hangs or aborts when the server dies; a child ends within milliseconds and can always
-be killed. Invariants: reading never blocks; a block's time is when it was read; the child dies with this process's
-thread; the end is told once, with what the child said last. Restarting and silence are left to `record.sound`.
+Invariant: the server converts: whatever rate, format and channels a device has, what arrives is what was asked for
+(numbers that are no sound are full scale by then). PipeWire never puts another device in the place of the one that was
+asked for. PulseAudio moves the stream of a device that is gone to its default one and cannot be kept from it;
+`record.devices` finds out by what the server lists. Reading the child is `raw_child`'s.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
-
-import numpy as np
-
-if sys.platform == "linux":
-    import fcntl
+from typing import Final
 
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.record.ports import SoundBlock, SoundCapabilities, SoundEvent, SourceEnded
+from pepys.record.adapters.raw_child import RawChild
+from pepys.record.ports import DEFAULT_MICROPHONE, DEFAULT_SYSTEM
+
+# WirePlumber would connect the default device instead of one that is not there, and when one goes away. Until its
+# version 0.5 the first property forbids both, from then on the second one the former.
+_NO_OTHER: Final = ("--property=node.dont-reconnect=true", "--property=node.dont-fallback=true")
+
+# PipeWire does not know the servers' words for the defaults where no other device may serve. They are asked for in the
+# child, so that nobody waits here for a server that hangs.
+_ASKED: Final = {
+    DEFAULT_MICROPHONE: 'exec "$@" --device="$(pactl get-default-source)"',
+    DEFAULT_SYSTEM: 'exec "$@" --device="$(pactl get-default-sink).monitor"',
+}
 
 
-class ParecSource:
+class ParecSource(RawChild):
     """One device, read until it ends or is closed."""
 
     def __init__(self, device: str, channels: int, clock: Clock) -> None:
         """Start the child; whether the device exists shows by its first block or its end.
 
+        `DEFAULT_MICROPHONE` and `DEFAULT_SYSTEM` mean the devices that are the defaults now.
+
         Raises:
             DeviceMissing: there is no `parec` here.
+            OSError: it cannot be started.
         """
-        self._device = device
-        self._clock = clock
-        self._rest = b""
-        self._over = False
-        argv = [*_tied(), _parec(), "--raw", "--format=s16le", f"--rate={limits.SOUND_RATE}"]
-        argv += [f"--channels={channels}", f"--latency-msec={limits.SOUND_LATENCY_MS}", "--client-name=pepys"]
-        argv += [f"--device={device}"]
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            if sys.platform != "win32":
-                os.set_blocking(pipe.fileno(), False)
-        room = _widen(self.fileno())
-        holds_ns = room * limits.NS_PER_S // (2 * channels * limits.SOUND_RATE)
-        self._capabilities = SoundCapabilities(limits.SOUND_RATE, channels, holds_ns)
-
-    @property
-    def name(self) -> str:
-        """The device's name."""
-        return self._device
-
-    @property
-    def capabilities(self) -> SoundCapabilities:
-        """Rate and channels."""
-        return self._capabilities
-
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
-
-    def fileno(self) -> int:
-        """The pipe of samples."""
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
-
-    def poll(self) -> Sequence[SoundEvent]:
-        """What has arrived: at most one block, or the end."""
-        if self._over:
-            return ()
-        whole = 2 * self._capabilities.channels
-        try:
-            data = os.read(self.fileno(), limits.SOUND_READ_BYTES)
-        except BlockingIOError:
-            return ()
-        except OSError as error:
-            return (self._end(str(error)),)
-        if not data:
-            return (self._end(self._last_words()),)
-        data = self._rest + data
-        cut = len(data) // whole * whole
-        self._rest = data[cut:]
-        if not cut:
-            return ()
-        samples = np.frombuffer(data[:cut], dtype="<i2").reshape(-1, self._capabilities.channels)
-        return (SoundBlock(self._clock.now_ns(), samples),)
-
-    def close(self) -> None:
-        """End the child and wait for it."""
-        self._over = True
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def _end(self, message: str) -> SourceEnded:
-        self._over = True
-        return SourceEnded(self._clock.now_ns(), "device_lost", message)
-
-    def _last_words(self) -> str:
-        said = b""
-        assert self._process.stderr is not None
-        with contextlib.suppress(BlockingIOError):
-            said = os.read(self._process.stderr.fileno(), 4096)
-        lines = said.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "the sound server closed the device"
+        argv = [_parec(), "--raw", "--format=s16le", f"--rate={limits.SOUND_RATE}", f"--channels={channels}"]
+        argv += [f"--latency-msec={limits.SOUND_LATENCY_MS}", "--client-name=pepys", *_NO_OTHER]
+        asked = _ASKED.get(device)
+        argv = ["sh", "-c", asked, "sh", *argv] if asked else [*argv, f"--device={device}"]
+        super().__init__(device, argv, channels, clock)
 
 
-def _widen(fd: int) -> int:
-    """Make room in a pipe for seconds of sound: this process may stand still while another server hangs.
-
-    Returns:
-        How many bytes it holds; 0 where the system does not tell.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a user has a total for all pipes, which may be spent
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, limits.SOUND_PIPE_BYTES)
-        with contextlib.suppress(OSError):
-            return int(fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ))
-    return 0
+def has_parec() -> bool:
+    """Whether the program is installed."""
+    return shutil.which("parec") is not None
 
 
 def _parec() -> str:
@@ -135,9 +58,3 @@ def _parec() -> str:
     if found is None:
         raise DeviceMissing("the program parec is not installed", "install it: apt-get install pulseaudio-utils")
     return found
-
-
-def _tied() -> list[str]:
-    """A prefix that ends the child together with the recorder, where the system has one."""
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -1,0 +1,94 @@
+"""What happens to the sound of a track, as its owner is told.
+
+Invariant: nothing is told more than once a second, however often it happens: corrections are summed up. Placing sound
+is left to `record.sound`, gaps and events in the journal to its owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["lost", "back", "switched", "kept", "corrected", "quiet", "heard", "fast"]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundChange:
+    """Something happened to the sound of a track.
+
+    Attributes:
+        kind: `lost` and `back`: from `position` on nothing is captured, or something is again (a hole inside a living
+            device gives both); `switched`: from there on it is `device` instead of `before`; `kept`: `device` was to
+            take over and failed, the one in force goes on; `corrected`: samples were put in or left out since position
+            `since`; `quiet`: digital silence for `limits.SOUND_QUIET_NS`, `heard`: it is over; `fast`: the device gives
+            far more than its rate, and much of it is dropped.
+        position: samples since the span's start; None outside a span.
+        reason: a gap's reason (`lost`), or why the device was switched (`switched`, `kept`).
+        ppm: by how much the device is fast, as measured.
+        step: whether it was corrected in steps that can be heard, not by stretching.
+    """
+
+    kind: Kind
+    position: int | None
+    detail: str = ""
+    reason: str = ""
+    device: str = ""
+    before: str = ""
+    since: int | None = None
+    inserted: int = 0
+    dropped: int = 0
+    ppm: int = 0
+    step: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device went away."""
+        return self.kind == "lost"
+
+
+@dataclass(slots=True)
+class SoundState:
+    """What the health of the track is made of.
+
+    Attributes:
+        state: `starting`, `healthy` or `restarting`.
+        detail: the last reason for trouble.
+    """
+
+    state: str = "starting"
+    detail: str = ""
+    capture_ns: int = 0
+    attempt_ns: int = 0
+
+
+@dataclass(slots=True)
+class Corrections:
+    """Corrections that have not been told yet, of one kind."""
+
+    step: bool
+    every_ns: int
+    since: int = 0
+    since_ns: int = 0
+    inserted: int = 0
+    dropped: int = 0
+
+    def add(self, inserted: int, dropped: int, position: int, now_ns: int) -> None:
+        """Count what was done to samples from `position` on."""
+        if inserted or dropped:
+            if not (self.inserted or self.dropped):
+                self.since, self.since_ns = position, now_ns
+            self.inserted += inserted
+            self.dropped += dropped
+
+    def due(self, now_ns: int, *, last: bool) -> bool:
+        """Whether there is something to tell, now or (`last`) at all."""
+        return bool(self.inserted or self.dropped) and (last or now_ns - self.since_ns >= self.every_ns)
+
+    def tell(self, position: int | None, ppm: int) -> SoundChange:
+        """Everything since the last time."""
+        change = SoundChange(
+            "corrected", position, since=self.since, inserted=self.inserted, dropped=self.dropped, ppm=ppm,
+            step=self.step,
+        )  # fmt: skip
+        self.inserted = self.dropped = 0
+        return change

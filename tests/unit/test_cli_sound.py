@@ -1,0 +1,324 @@
+"""Sound on the command line: what is heard while it records, graphs from files, and the account that `show` tells."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pepys.cli import main
+from pepys.cli.sound import Meters, heard_text, read_graph
+from pepys.clock import SystemClock
+from pepys.errors import DeviceMissing, Usage
+from pepys.limits import NS_PER_S, SOUND_GRAPH_BYTES
+from pepys.model import events as ev
+from pepys.model.sound_graph import SoundGraph, from_json
+from pepys.record import probe
+from pepys.record.spec import RecordSpec
+from pepys.sessions.host import Host
+from pepys.sessions.sound_request import own_graph
+from pepys.sessions.start import StartRequest, make_spec, request_from_json, validate
+from pepys.store.store import open_store
+from tests.hosted import fakes, hosted
+from tests.web_session import Tape
+
+MICROPHONE = {"name": "voice", "kind": "microphone", "params": {}}
+TRACK = {"name": "track", "kind": "encoder", "params": {"track": "audio.mic"}}
+GRAPH = {
+    "nodes": [MICROPHONE, {"name": "boost", "kind": "gain", "params": {"gain_db": 6}}, TRACK],
+    "edges": [["voice", "boost"], ["boost", "track"]],
+}
+SPAN_NS = 40 * 800_000_000
+SAMPLES = SPAN_NS * 48_000 // NS_PER_S
+
+
+@pytest.fixture
+def fake_devices(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    with fakes(monkeypatch, home):
+        yield
+
+
+def written(folder: Path, graph: object) -> Path:
+    """A file with a graph."""
+    path = folder / "graph.json"
+    path.write_text(graph if isinstance(graph, str) else json.dumps(graph), encoding="utf-8")
+    return path
+
+
+def with_node(**node: Any) -> dict[str, Any]:
+    """The graph with another node in the middle."""
+    return {**GRAPH, "nodes": [MICROPHONE, {"name": "boost", "kind": "gain", **node}, TRACK]}
+
+
+# --- while it records
+
+
+def test_set_mutes_and_mixes_and_says_what_is_now_so(
+    home: Path, capsys: pytest.CaptureFixture[str], fake_devices: None
+) -> None:
+    async def work(host: Host) -> None:
+        await host.start(StartRequest())
+        assert await asyncio.to_thread(main, ["set", "--mute", "mic", "--balance", "20"]) == 0
+        assert capsys.readouterr().out == "Sound: mic muted, balance 20.\n"
+        assert await asyncio.to_thread(main, ["status"]) == 0
+        told = capsys.readouterr().out
+        assert "  sound: mic muted, balance 20\n" in told and "  audio.mic ok muted\n" in told
+        assert await asyncio.to_thread(main, ["set", "--unmute", "mic", "--json"]) == 0
+        sound = json.loads(capsys.readouterr().out)["sound"]
+        assert sound == {"gains": {"mic": {"muted": False, "gain_db": 0.0}}, "balance": 20}
+        assert await asyncio.to_thread(main, ["set", "--mute", "nobody", "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["error"]["message"] == "there is no gain nobody"
+        assert host.status()["tracks"][1]["level"]["peak_db"] == -23.4
+
+    hosted(home, work)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--mute", "mic"), 3),
+        (("--balance", "0"), 3),
+        (("--balance", "101"), 2),
+        (("--balance", "-1"), 2),
+        (("--mute", ""), 2),
+        (("--mute", "a\nb"), 2),
+        (("--unmute", "x" * 65), 2),
+        (("--mute", "mic", "--unmute", "mic"), 2),
+    ],
+)
+def test_set_judges_words_before_anybody_is_asked(
+    home: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int
+) -> None:
+    assert main(["set", *words, "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["error"]["remedy"]
+
+
+def test_a_recording_tells_a_warning_once_and_levels_never_by_a_line(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fake_devices: None
+) -> None:
+    monkeypatch.setenv("FAKE_RECORDER", "warns:audio.mic")
+    assert main(["record", "quiet", "--seconds", "0.6", "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("audio.mic degraded: recording, but nothing is heard\n") == 1
+    assert told.err.count("nothing is heard") == told.err.count("audio.mic: switched from a to b\n") == 1
+    events = [json.loads(line) for line in told.out.splitlines()]
+    assert [event["kind"] for event in events if event["event"] == "warning"] == ["quiet", "switched"]
+    assert not [event for event in events if event["event"] == "levels"]
+
+
+@pytest.mark.parametrize(("encoding", "bars"), [("utf-8", "▁▅█▅▁"), ("ascii", "_=#=_"), ("latin-1", "_=#=_")])
+def test_meters_are_drawn_as_the_terminal_can(encoding: str, bars: str) -> None:
+    meters = Meters(io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    meters.hear({"audio.mic": {"peaks": [-90] * 4 + [-23] * 4 + [0] * 4 + [-23] * 4 + [-60] * 4}})
+    track = {"track": "audio.mic", "level": {"peak_db": -23.4}}
+    system = {"track": "audio.system", "level": {"peak_db": -102.0}}
+    off = {"track": "video", "state": "healthy"}
+    lowest = bars[0] * 5
+    assert meters.words({"tracks": [off, track, system]}) == [f"mic {bars} 0 dB", f"system {lowest} silent"]
+    muted = {"gains": {"mic": {"muted": True}}}
+    assert meters.words({"tracks": [track], "sound": muted}) == ["mic muted"]
+    assert meters.words({"tracks": [{**track, "level": None}]}) == []
+
+
+def test_what_is_heard_in_words() -> None:
+    gains = {"mic": {"muted": True}, "system": {"muted": False, "gain_db": 0.0}, "boost": {"gain_db": -6.0}}
+    assert (
+        heard_text({"sound": {"gains": gains, "balance": 50}}) == "mic muted, system on, boost on (-6 dB), balance 50"
+    )
+    assert heard_text({"sound": None}) == ""
+
+
+# --- graphs from files
+
+
+def test_a_graph_is_read_whole_and_its_files_by_their_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_graph(None) is None
+    monkeypatch.chdir(tmp_path)
+    music = {"name": "voice", "kind": "file", "params": {"path": "music.wav"}}
+    graph = read_graph(written(tmp_path, {**GRAPH, "nodes": [music, *GRAPH["nodes"][1:]]}))
+    assert graph is not None
+    assert graph["nodes"][0]["params"]["path"] == str(tmp_path / "music.wav")
+    assert from_json(graph).to_json() == graph
+
+
+@pytest.mark.parametrize(
+    ("graph", "named"),
+    [
+        ("{", "no JSON"),
+        ("[" * 30_000, "no JSON"),
+        (" " * (SOUND_GRAPH_BYTES + 1), "larger than 64 KiB"),
+        ([], "no object"),
+        ({**GRAPH, "edges": [["voice", "boost"], ["boost", "nowhere"]]}, "nowhere"),
+        (with_node(params={"gain_db": 1e9}), "boost"),
+        (with_node(params={"louder": 1}), "boost"),
+        ({**GRAPH, "edges": [["voice", "boost"], ["boost", "track"], ["boost", "boost"]]}, "boost"),
+    ],
+)
+def test_a_graph_that_does_not_hold_is_exit_2_and_names_why(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], graph: object, named: str
+) -> None:
+    assert main(["record", "--sound-graph", str(written(tmp_path, graph))]) == 2
+    told = capsys.readouterr().err
+    assert named in told and told.count("\n") == 1
+    assert not home.exists()
+
+
+def test_a_file_that_is_none_is_exit_2(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path / "none", tmp_path, Path("/dev/zero")):
+        assert main(["start", "--sound-graph", str(path)]) == 2
+        assert "there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("--mic", "x"), ("--system", "x"), ("--audio", "off"), ("--balance", "50")], ids=lambda words: words[0]
+)
+def test_a_graph_goes_with_no_other_word_of_sound(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main(["record", "--sound-graph", str(written(tmp_path, GRAPH)), *words]) == 2
+    assert f"--sound-graph and {words[0]} do not go together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("audio", ["mic", "system", "off"])
+def test_a_balance_is_of_two_sounds(audio: str) -> None:
+    with pytest.raises(Usage, match="leaves one out"):
+        validate(StartRequest(audio=audio, balance=50), SystemClock())
+    with pytest.raises(Usage, match="out of bounds"):
+        validate(StartRequest(balance=101), SystemClock())
+
+
+def test_a_request_keeps_graph_and_balance() -> None:
+    request = StartRequest(name="x", sound_graph=from_json(GRAPH).to_json())
+    assert request_from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert request_from_json({"name": "of an earlier version"}).sound_graph is None
+
+
+def test_devices_of_a_graph_get_names_and_are_required(fake_devices: None) -> None:
+    found = probe.default_sound()
+
+    def asked(device: str, kind: str = "microphone", **more: Any) -> SoundGraph:
+        node = {**MICROPHONE, "kind": kind, "params": {"device": device}}
+        return own_graph(StartRequest(sound_graph={**GRAPH, "nodes": [node, *GRAPH["nodes"][1:]]}, **more), found)
+
+    assert asked("").node("voice").params == {"device": "mic", "channels": 1, "follow_default": True}
+    assert asked("mic").node("voice").params["follow_default"] is False
+    with pytest.raises(DeviceMissing, match="node voice of the sound graph: the sound server has no source gone"):
+        asked("gone")
+    with pytest.raises(DeviceMissing, match="there is no default sink"):
+        asked("", "system")
+    assert asked("gone", allow_partial=True).node("voice").params["device"] == "gone"
+
+
+def test_the_order_of_a_recorder_has_a_graph_with_names(home: Path, fake_devices: None) -> None:
+    def order(**asked: Any) -> RecordSpec:
+        request, settings = validate(StartRequest(**asked), SystemClock())
+        return make_spec(home, request, settings, SystemClock())
+
+    usual = order()
+    graph = from_json(usual.sound_graph)
+    assert [(node.name, node.params["device"], node.params["follow_default"]) for node in graph.devices()] == [
+        ("mic", "mic", True)
+    ]
+    assert usual.sound_required == ()
+    named = order(mic="mic", audio="mic")
+    assert from_json(named.sound_graph).node("mic").params["follow_default"] is False
+    assert named.sound_required == ("mic",)
+    assert order(audio="off").sound_graph is None
+    own = order(sound_graph=GRAPH, video=False, shots="off")
+    assert (own.sound_required, own.absent) == (("voice",), ())
+    assert from_json(own.sound_graph).node("voice").params["device"] == "mic"
+    assert order(sound_graph=GRAPH, allow_partial=True).sound_required == ()
+    assert own.config["sound_graph"] == GRAPH  # one that is gone on with looks for its devices anew
+
+
+# --- afterwards
+
+
+@pytest.fixture
+def accounted(home: Path) -> str:
+    """A session with a microphone that was away for a while, switched, and drifted."""
+    tape = Tape(open_store(home), "accounted", track="audio.mic")
+    tape.begin_span()
+    tape.write(40)
+    assert tape.at_ns == SPAN_NS
+    tape.writer.append(
+        ev.SoundGraphSet(0, from_json(GRAPH).to_json()),
+        ev.SoundAccounted("audio.mic", 0, 10 * NS_PER_S, 5, 5, 0, 0, 0, 0, 5, 0),
+        ev.GapNoted(3 * NS_PER_S, 5 * NS_PER_S, "device_lost", "audio.mic", "Headset is gone"),
+        ev.DeviceSwitched("audio.mic", 5 * NS_PER_S, "built in", "Headset", "device_lost"),
+        ev.SoundCorrected("audio.mic", 30 * NS_PER_S, 0, 140, 0, -100),
+        ev.SoundAccounted(
+            "audio.mic", 0, SPAN_NS, SAMPLES - 96_000 - 140 + 60, SAMPLES - 96_000 - 140, 60, 140, 96_000, 480,
+            SAMPLES, 0, {"device_lost": 96_000}, final=True,
+        ),
+    )  # fmt: skip
+    return tape.end()
+
+
+def test_show_tells_where_every_sample_went(home: Path, capsys: pytest.CaptureFixture[str], accounted: str) -> None:
+    assert main(["show", "last"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "audio.mic account: 1,536,000 samples = 1,439,860 recorded + 140 put in + 96,000 silent (device_lost 96,000); "
+        "480 of them muted; 60 of 1,439,920 delivered left out; exact\n"
+    ) in told
+    assert "audio.mic lost at 0:03: 96,000 samples, device_lost (Headset is gone)\n" in told
+    assert "audio.mic drift -100 ppm: 140 samples put in\n" in told
+    assert "audio.mic recorded from Headset; built in from 0:05 (device_lost)\n" in told
+    assert main(["show", accounted, "--json"]) == 0
+    tracks = {track["track"]: track for track in json.loads(capsys.readouterr().out)["tracks"]}
+    mic = tracks["audio.mic"]
+    assert mic["account"]["exact"] is True
+    assert mic["account"]["samples"] == mic["account"]["encoded"] == SAMPLES
+    assert mic["account"]["lost"] == [
+        {"at_ms": 3000, "samples": 96_000, "reason": "device_lost", "detail": "Headset is gone"}
+    ]
+    assert [device["device"] for device in mic["devices"]] == ["Headset", "built in"]
+    assert mic["corrections"] == {"inserted": 140, "dropped": 0, "steps": 0, "ppm": -100}
+    assert "account" not in tracks["shots"]
+
+
+def test_an_account_that_does_not_sum_up_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = Tape(open_store(home), "wrong", track="audio.mic")
+    tape.begin_span()
+    tape.write(1)
+    tape.writer.append(ev.SoundAccounted("audio.mic", 0, 1, 9, 9, 0, 0, 0, 0, 9, 0, final=True))
+    tape.end()
+    assert main(["show", "last"]) == 0
+    assert "audio.mic account: 9 samples = 9 recorded; NOT exact\n" in capsys.readouterr().out
+
+
+def test_after_a_crash_what_was_written_since_the_last_account_is_counted(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tape = Tape(open_store(home), "torn", track="audio.mic")
+    tape.begin_span()
+    tape.write(20)
+    tape.writer.append(ev.SoundAccounted("audio.mic", 0, 10 * NS_PER_S, 480_000, 480_000, 0, 0, 0, 0, 480_000, 0))
+    tape.writer.sync()
+    tape.writer.close()
+    assert main(["show", "last"]) == 0
+    assert "account: 768,000 samples = 480,000 recorded + 288,000 up to the crash; exact" in capsys.readouterr().out
+
+
+def test_the_graph_of_a_session_is_drawn(home: Path, capsys: pytest.CaptureFixture[str], accounted: str) -> None:
+    assert main(["show", "last", "--graph"]) == 0
+    drawn = capsys.readouterr().out
+    assert drawn.startswith("flowchart LR\n") and drawn.count(" --> ") == 2
+    assert main(["show", "last", "--graph", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["mermaid"].rstrip() == drawn.rstrip()
+    assert told["graph"] == from_json(GRAPH).to_json()
+    silent = Tape(open_store(home), "none")
+    silent.begin_span()
+    silent.write(1)
+    silent.end()
+    assert main(["show", silent.session, "--graph"]) == 3
+    assert "has no sound graph" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""A device whose clock is not ours: how far its sound gets from the clock, and what is done to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pepys import limits
+from pepys.record.account import Pcm
+from pepys.record.drift import Drift, splice
+from tests.drifting import MS, RATE, S, World
+
+
+def _record(world: World, seconds: int) -> Pcm:
+    """A span in which the reader stalls now and then."""
+    world.start()
+    for _ in range(0, seconds, 100):
+        world.stall(500 * MS)
+        world.run(100 * S)
+    return world.end()
+
+
+@pytest.mark.parametrize(
+    ("ppm", "seconds", "settled_ms", "ever_ms"),
+    [(100, 1800, 1, 3), (-100, 300, 1, 3), (10_000, 300, 18, 25), (-10_000, 300, 18, 25), (4000, 300, 2, 10)],
+)
+def test_the_sound_keeps_to_the_clock(ppm: int, seconds: int, settled_ms: float, ever_ms: float) -> None:
+    world = World(ppm)
+    pcm = _record(world, seconds)
+    offsets = world.offsets_ms(pcm)
+    account = world.sound.account
+    assert len(offsets) > seconds / 10
+    assert max(abs(offset) for _, offset in offsets) <= ever_ms
+    assert max(abs(offset) for second, offset in offsets if second > 60) <= settled_ms
+    assert account.exact and account.encoded == len(pcm) and account.silent < RATE / 50
+    assert abs(world.sound.ppm - ppm) < 20
+    net = account.dropped - account.inserted
+    assert net == pytest.approx(ppm / 1e6 * len(pcm), abs=0.025 * RATE)
+    told = [change for change in world.changes if change.kind == "corrected"]
+    assert sum(change.inserted for change in told) - sum(change.dropped for change in told) == pytest.approx(
+        -net, abs=limits.SOUND_STEP_SAMPLES
+    ), "what lies past the end is told, but not in the account"
+    assert any(change.step for change in told) == (abs(ppm) > limits.SOUND_STRETCH * 1e6)
+    assert len(told) < seconds / 8 + seconds / 3 * (abs(ppm) > limits.SOUND_STRETCH * 1e6)
+    assert world.arrivals < 200 + 2 * seconds, "blocks are watched now and then only"
+
+
+def test_an_exact_device_that_is_read_late_is_left_alone() -> None:
+    world = World(0)
+    pcm = _record(world, 600)
+    assert max(abs(offset) for _, offset in world.offsets_ms(pcm)) < 1
+    assert not [change for change in world.changes if change.kind in {"corrected", "lost"}]
+    account = world.sound.account
+    assert account.exact and account.inserted == account.dropped == account.silent == 0
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (192_000, 2), (48_000, 8)])
+def test_a_device_of_another_format_is_in_its_place_too(rate: int, channels: int) -> None:
+    world = World(-100, rate=rate, channels=channels)
+    world.start()
+    world.run(60 * S)
+    pcm = world.end()
+    assert pcm.shape[1] == 1
+    assert max(abs(offset) for _, offset in world.offsets_ms(pcm)) <= 3
+    assert world.sound.account.exact and world.sound.account.silent < RATE / 50
+
+
+def test_without_looking_at_arrivals_the_sound_stays_within_a_step_of_the_clock() -> None:
+    world = World(0, probes=False, late_ms=60)
+    pcm = _record(world, 300)
+    assert max(abs(offset) for _, offset in world.offsets_ms(pcm)) < 20
+    assert world.sound.account.exact
+
+
+def test_a_machine_that_stood_still_leaves_a_hole_of_that_length() -> None:
+    world = World(0)
+    world.start()
+    world.run(60 * S)
+    world.sleep(3 * S)
+    world.run(60 * S)
+    pcm = world.end()
+    assert world.sound.account.lost == {"device_stalled": pytest.approx(3 * RATE, abs=RATE / 100)}
+    assert [change.kind for change in world.changes if change.kind != "corrected"] == ["back", "lost", "back"]
+    assert max(abs(offset) for second, offset in world.offsets_ms(pcm) if second > 70) < 1
+
+
+def test_a_device_that_gives_twice_its_rate_loses_half_and_is_told_once() -> None:
+    world = World(1_000_000)
+    world.start()
+    world.run(60 * S)
+    pcm = world.end()
+    account = world.sound.account
+    assert account.exact and account.dropped == pytest.approx(len(pcm), rel=0.02) and account.silent < RATE / 50
+    (fast,) = [change for change in world.changes if change.kind == "fast"]
+    assert fast.ppm == pytest.approx(1_000_000, rel=0.01) and "2.0 times its rate" in fast.detail
+    steps = [change for change in world.changes if change.kind == "corrected" and change.step]
+    assert 40 < len(steps) <= 65, "summed up, one a second"
+    assert max(abs(offset) for _, offset in world.offsets_ms(pcm)) < 50
+
+
+def test_what_is_kept_for_later_does_not_grow_with_a_device_that_gives_far_too_much() -> None:
+    world = World(9_000_000)
+    world.start()
+    for _ in range(20):
+        world.run(S)
+        assert world.sound.position - world.limit() < 2 * RATE
+    pcm = world.end()
+    assert world.sound.account.exact and len(pcm) == world.sound.account.encoded
+
+
+def test_a_drift_that_is_known_is_corrected_from_the_next_span_on() -> None:
+    world = World(100)
+    _record(world, 100)
+    world.run(100 * S)
+    world.begin()
+    world.run(100 * S)
+    pcm = world.end()
+    assert max(abs(offset) for _, offset in world.offsets_ms(pcm)) <= 3
+    assert world.sound.account.exact
+
+
+def test_blocks_that_are_late_move_nothing_and_early_ones_all() -> None:
+    drift = Drift()
+    for second in range(100):
+        drift.see((1000 + second) * S + (0 if second % 10 == 0 else 50 * MS), second * RATE)
+    assert abs(drift.zero_ns(1099 * S) - 1000 * S) < MS and abs(drift.ppm) < 20
+
+
+@pytest.mark.parametrize(("length", "step", "done"), [
+    (9120, 960, 960), (9120, -960, -960), (9120, -4000, -4000), (9120, -9000, -5760), (1000, -960, -750), (3, -3, -3),
+    (0, 5, 0), (2880, 20, 20),
+])  # fmt: skip
+def test_a_step_has_no_click_and_is_as_long_as_told(length: int, step: int, done: int) -> None:
+    tone = (np.sin(np.arange(length) / 40) * 10_000).astype(np.int16).reshape(-1, 1)
+    out, took = splice(tone, step)
+    assert took == done and len(out) == length + done
+    if length > 1000:
+        assert np.abs(np.diff(out[:, 0].astype(int))).max() < 700, "the tone itself rises by 250 a sample"
