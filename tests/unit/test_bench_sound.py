@@ -220,7 +220,7 @@ def test_the_device_in_force_is_the_last_that_began() -> None:
 def test_the_account_is_told_as_a_table() -> None:
     fault = Done(SERVER, BOOT_NS + 64 * NS_PER_S, BOOT_NS + 65 * NS_PER_S)
     lines = table(shown([], []), [(fault, [Loss("audio.mic", 2510.0, 2500.0, 0.0)])], BOOT_NS)
-    assert lines[1].split() == ["0:01:04", "the", "sound", "server", "died", "2.510", "s", "2.500", "s"]
+    assert lines[1].split() == ["0:01:04", "the", "sound", "server", "died", "2.510", "s", "(2.500", "s)"]
     assert any(line.split() == ["delivered", "900"] for line in lines)
 
 

@@ -283,7 +283,7 @@ def test_a_frame_of_another_shape_does_not_reach_the_library() -> None:
         np.zeros((2, opus.FRAME), np.int16).T,
     ):
         with pytest.raises(ValueError, match="not a frame"):
-            coder.encode(wrong)  # type: ignore[arg-type]
+            coder.encode(wrong)  # type: ignore[arg-type]  # an array of floats is the point
     with pytest.raises(opus.LibraryError):
         coder.steer(-5, False)
 

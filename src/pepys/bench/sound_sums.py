@@ -174,15 +174,13 @@ def table(shown: Mapping[str, Any], faults: Sequence[tuple[Done, Sequence[Loss]]
     """The account as lines of text: what happened when, what it cost, and where all samples went."""
     names = [track["track"] for track in shown["tracks"] if track.get("account")]
     own = [name for name in names if name != MIX]
-    lines = [f"{'at':>8}  {'what':<44}" + "".join(f"{name + ' lost':>22}" for name in own) + f"{'by the clock':>15}"]
+    lines = [f"{'at':>8}  {'what':<52}" + "".join(f"{name + ' lost (clock)':>30}" for name in own)]
     for fault, costs in faults:
         words = f"{WORDS[fault.kind]}{': ' + fault.detail if fault.detail else ''}"
         by_track = {cost.track: cost for cost in costs}
-        cells = [f"{by_track[name].declared_ms / 1000:.3f} s" if name in by_track else "-" for name in own]
-        clock = [f"{cost.clock_ms / 1000:.3f}" for cost in costs]
-        told = f"{min(clock)} s" if clock else "-"
-        lines.append(f"{_clock((fault.begun_ns - zero_ns) // NS_PER_S):>8}  {words:<44}"
-                     + "".join(f"{cell:>22}" for cell in cells) + f"{told:>15}")  # fmt: skip
+        cells = [_cell(by_track.get(name)) for name in own]
+        at = _clock((fault.begun_ns - zero_ns) // NS_PER_S)
+        lines.append(f"{at:>8}  {words:<52}" + "".join(f"{cell:>30}" for cell in cells))
     lines.append("")
     lines.append(f"{'samples':<24}" + "".join(f"{name:>16}" for name in names))
     accounts = [track["account"] for track in shown["tracks"] if track.get("account")]
@@ -256,6 +254,10 @@ def _around(steps: Sequence[tuple[int, int]], at_ns: int) -> Sequence[tuple[int,
     first = bisect_left(steps, at_ns - CYCLE_NS // 3, key=lambda step: step[1])
     last = bisect_left(steps, at_ns + CYCLE_NS // 3, key=lambda step: step[1])
     return steps[first:last]
+
+
+def _cell(cost: Loss | None) -> str:
+    return f"{cost.declared_ms / 1000:.3f} s ({cost.clock_ms / 1000:.3f} s)" if cost is not None else "-"
 
 
 def _clock(seconds: int) -> str:
