@@ -135,7 +135,9 @@ def test_one_socket_has_one_server_and_a_left_one_is_taken_over(short_folder: Pa
 
 
 def test_an_order_crosses_whole_and_hides_its_keys() -> None:
-    spec = RecordSpec("/h", "s" * 26, "a name", "/s", "/r", tags=("a", "b"), absent=(("video", "none"),), sound_graph={"nodes": []})
+    spec = RecordSpec(
+        "/h", "s" * 26, "a name", "/s", "/r", tags=("a", "b"), absent=(("video", "none"),), sound_graph={"nodes": []}
+    )
     order = Order(spec, b"\x01" * 40)
     assert decode_order(order.encode()) == order
     assert "0101" not in repr(order)

@@ -6,6 +6,7 @@ CLOCK_BOOTTIME, from outside.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,9 +14,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from pepys.bench.processes import hurry
+from pepys.bench.processes import accounts, family, hurry
 from pepys.bench.recorders import Place, command
 from pepys.clock import Clock
 from pepys.demo.child import program
@@ -117,6 +119,7 @@ class Trouble:
         """In turn: another default; that one unplugged, and plugged in again when the first is the default."""
         self._changes += 1
         if self._changes % 2 == 0:
+            _end_clients(SECOND_SINK)
             self._ask("unload-module", self._modules[SECOND_SINK])
             self._clock.sleep_ns(lasts_ns)
             self._load(SECOND_SINK)
@@ -164,3 +167,12 @@ class Trouble:
         if told.returncode:
             raise DeviceMissing(f"pactl {words[0]} failed: {told.stderr.strip()}", "measure again")
         return told.stdout.strip()
+
+
+def _end_clients(sink: str) -> None:
+    """End the bench's own clients of a sink: the server would move them to another one, and their sound with them."""
+    for pid in family(os.getpid(), accounts()):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "--client-name=bench" in words and {f"--device={sink}", f"--device={sink}.monitor"} & set(words):
+                os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
