@@ -63,7 +63,8 @@ def test_a_file_that_ends_beside_another_source_is_a_gap_and_is_not_begun_again(
     assert lost.reason == "source_closed" and lost.end_ns == view.end_ns
     (account,) = song.accounts
     assert account.exact and 12_000 < account.captured <= 48_000
-    assert sum(loss.samples for loss in song.losses) == account.silent
+    # The gap ends with the span, which ends between two samples.
+    assert abs(sum(loss.samples for loss in song.losses) - account.silent) <= 1
 
 
 def test_one_source_has_several_tracks_and_its_mute_is_in_all(home: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pepys.cli import main
-from pepys.cli.sound import Meters, heard_text, read_graph
+from pepys.cli.sound import Meters, heard_text, read_graph, sound_lines
 from pepys.clock import SystemClock
 from pepys.errors import DeviceMissing, Usage
 from pepys.limits import NS_PER_S, SOUND_GRAPH_BYTES
@@ -53,6 +53,11 @@ def written(folder: Path, graph: object) -> Path:
 def with_node(**node: Any) -> dict[str, Any]:
     """The graph with another node in the middle."""
     return {**GRAPH, "nodes": [MICROPHONE, {"name": "boost", "kind": "gain", **node}, TRACK]}
+
+
+def with_path(path: str) -> dict[str, Any]:
+    """The graph with a file in place of the microphone."""
+    return {**GRAPH, "nodes": [{"name": "voice", "kind": "file", "params": {"path": path}}, *GRAPH["nodes"][1:]]}
 
 
 # --- while it records
@@ -141,8 +146,7 @@ def test_a_graph_is_read_whole_and_its_files_by_their_whole_path(
 ) -> None:
     assert read_graph(None) is None
     monkeypatch.chdir(tmp_path)
-    music = {"name": "voice", "kind": "file", "params": {"path": "music.wav"}}
-    graph = read_graph(written(tmp_path, {**GRAPH, "nodes": [music, *GRAPH["nodes"][1:]]}))
+    graph = read_graph(written(tmp_path, with_path("music.wav")))
     assert graph is not None
     assert graph["nodes"][0]["params"]["path"] == str(tmp_path / "music.wav")
     assert from_json(graph).to_json() == graph
@@ -157,6 +161,7 @@ def test_a_graph_is_read_whole_and_its_files_by_their_whole_path(
         ([], "no object"),
         ({**GRAPH, "edges": [["voice", "boost"], ["boost", "nowhere"]]}, "nowhere"),
         (with_node(params={"gain_db": 1e9}), "boost"),
+        (with_path("~nosuchuser/x.wav"), "node voice names a user who does not exist"),
         (with_node(params={"louder": 1}), "boost"),
         ({**GRAPH, "edges": [["voice", "boost"], ["boost", "track"], ["boost", "boost"]]}, "boost"),
     ],
@@ -275,7 +280,7 @@ def test_show_tells_where_every_sample_went(home: Path, capsys: pytest.CaptureFi
     assert main(["show", accounted, "--json"]) == 0
     tracks = {track["track"]: track for track in json.loads(capsys.readouterr().out)["tracks"]}
     mic = tracks["audio.mic"]
-    assert mic["account"]["exact"] is True
+    assert (mic["account"]["exact"], mic["account"]["crashed"]) == (True, False)
     assert mic["account"]["samples"] == mic["account"]["encoded"] == SAMPLES
     assert mic["account"]["lost"] == [
         {"at_ms": 3000, "samples": 96_000, "reason": "device_lost", "detail": "Headset is gone"}
@@ -305,7 +310,20 @@ def test_after_a_crash_what_was_written_since_the_last_account_is_counted(
     tape.writer.sync()
     tape.writer.close()
     assert main(["show", "last"]) == 0
-    assert "account: 768,000 samples = 480,000 recorded + 288,000 up to the crash; exact" in capsys.readouterr().out
+    assert "account: 768,000 samples = 480,000 recorded + 288,000 up to the crash; exact up to the crash\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("untold", "crashed", "words"),
+    [
+        (0, True, "9 recorded; exact up to the crash"), (-3, True, "9 recorded - 3 not durable at the crash; exact up"),
+        (2, False, "9 recorded + 2 not told yet; exact"), (-2, False, "9 recorded - 2 not written yet; exact"),
+    ],
+)  # fmt: skip
+def test_an_account_says_how_far_it_goes(untold: int, crashed: bool, words: str) -> None:
+    none = dict.fromkeys(("inserted", "silent", "muted", "dropped", "refused"), 0)
+    account = {**none, "samples": 9 + untold, "captured": 9, "untold": untold, "exact": True, "crashed": crashed}
+    assert words in sound_lines({"account": {**account, "lost": []}})[0]
 
 
 def test_the_graph_of_a_session_is_drawn(home: Path, capsys: pytest.CaptureFixture[str], accounted: str) -> None:

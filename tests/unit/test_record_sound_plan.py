@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pepys.errors import Usage
 from pepys.model.sound_graph import Node, SoundGraph, from_json
-from pepys.record.sound_plan import Device, check_recordable, default_graph, gain_of, mix_of, near, track_of
+from pepys.record.sound_plan import (
+    Device,
+    check_recordable,
+    default_graph,
+    file_path,
+    gain_of,
+    gain_of_source,
+    mix_of,
+    near,
+    track_of,
+)
 
 
 def usual() -> SoundGraph:
@@ -72,3 +84,69 @@ def test_words_are_for_gains_and_the_mix() -> None:
 def test_a_graph_that_cannot_be_recorded_names_the_node(encoders: tuple[Node, ...], words: str) -> None:
     with pytest.raises(Usage, match=words):
         check_recordable(own(*encoders))
+
+
+def encoder(name: str, track: str, codec: str = "opus") -> Node:
+    return Node(name, "encoder", {"track": track, "codec": codec})
+
+
+SHARED = {
+    "another's encoder": SoundGraph(
+        (Node("mic", "tone"), Node("system", "silence"), encoder("a", "audio.system"), Node("x", "null")),
+        (("mic", "a"), ("system", "x")),
+    ),
+    "the encoder of a mix": SoundGraph(
+        (Node("mic", "tone"), Node("hum", "silence"), Node("both", "mix"), encoder("a", "audio.hum")),
+        (("mic", "both"), ("hum", "both"), ("both", "a")),
+    ),
+    "the playback stream": SoundGraph(
+        (Node("mix", "tone"), Node("n", "null"), Node("mic", "silence"), encoder("a", "audio.mic")),
+        (("mix", "n"), ("mic", "a")),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        ("another's encoder", "node a writes audio.system, which is the track of node system"),
+        ("the encoder of a mix", "node a writes audio.hum, which is the track of node hum"),
+        ("the playback stream", "node mix is told of as audio.mix"),
+    ],
+)
+def test_a_track_has_one_source(shared: str, words: str) -> None:
+    with pytest.raises(Usage, match=words):
+        check_recordable(SHARED[shared])
+
+
+def test_a_source_may_have_several_encoders_and_any_name() -> None:
+    check_recordable(own(encoder("a", "audio.a"), encoder("b", "audio.b"), encoder("film", "audio.mix", "aac")))
+    named = SoundGraph((Node("mix", "tone"), encoder("a", "audio.voice")), (("mix", "a"),))
+    check_recordable(named)
+
+
+def test_a_source_is_muted_by_its_nearest_gain() -> None:
+    graph = SoundGraph(
+        (
+            Node("mic", "tone"), Node("low", "high_pass"), Node("first", "gain"), Node("second", "gain"),
+            encoder("own", "audio.mic"), Node("hum", "tone"), Node("both", "mix"), Node("late", "gain"),
+            encoder("film", "audio.mix", "aac"),
+        ),
+        (
+            ("mic", "low"), ("low", "first"), ("first", "second"), ("second", "own"), ("second", "both"),
+            ("hum", "both"), ("both", "late"), ("late", "film"),
+        ),
+    )  # fmt: skip
+    assert gain_of_source(graph, "mic") == gain_of(graph, "mic") == gain_of(graph, "audio.mic") == "first"
+    assert gain_of_source(graph, "hum") == "", "one behind the mix would take others with it"
+    with pytest.raises(Usage, match="hum cannot be muted"):
+        gain_of(graph, "hum")
+
+
+def test_a_file_is_named_by_a_path_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somebody")
+    graph = SoundGraph((Node("song", "file", {"path": "~/a.wav"}), encoder("a", "audio.a")), (("song", "a"),))
+    assert file_path(graph.node("song")) == Path("/somebody/a.wav")
+    check_recordable(graph)
+    with pytest.raises(Usage, match="node song names a user who does not exist: ~nosuchuser/x.wav"):
+        check_recordable(graph.changed("song", path="~nosuchuser/x.wav"))

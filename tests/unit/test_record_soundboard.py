@@ -110,7 +110,7 @@ class Bench:
 
     def finish(self) -> ev.SoundAccounted:
         """End the span now; the account of its only track."""
-        self.board.finish(self.clock.now_ns())
+        self.board.finish(self.clock.now_ns(), rests=True)
         (account,) = [event for event in self.events if isinstance(event, ev.SoundAccounted)]
         return account
 
@@ -165,6 +165,15 @@ def test_what_is_muted_is_silent_and_counted(bench: Bench) -> None:
     assert 9 * 8640 <= account.muted <= 10 * 8640 and account.captured == account.encoded
 
 
+def test_a_gain_behind_a_filter_is_the_sources_own(bench: Bench) -> None:
+    nodes = (Node("mic", "microphone"), Node("low", "high_pass"), Node("loud", "gain"), GRAPH.node("own"))
+    graph = SoundGraph(nodes, (("mic", "low"), ("low", "loud"), ("loud", "own")))
+    board = SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, graph)
+    board.set(["mic"], [], None)
+    assert board.to_json()["gains"] == {"mic": {"gain_db": 0.0, "muted": True}}
+    assert not board._warns("audio.mic"), "that nothing is heard of what was muted is no news"
+
+
 def test_what_cannot_be_set_changes_nothing(bench: Bench) -> None:
     for mute, balance, words in ((["nobody"], None, "nobody"), ([], 10, "balance")):
         with pytest.raises(Usage, match=words):
@@ -192,7 +201,7 @@ def test_levels_are_told_and_kept_a_second_at_a_time(bench: Bench) -> None:
     graph = SoundGraph((*GRAPH.nodes, Node("loud", "meter")), (*GRAPH.edges, ("mic.gain", "loud")))
     board = SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, graph)
     board.prepare()
-    bench.board.finish(bench.clock.now_ns())
+    bench.board.finish(bench.clock.now_ns(), rests=True)
     bench.board.stop()
     bench.device = Piped(bench.clock, _ENOUGH_NS)
     bench.board = board
@@ -202,6 +211,7 @@ def test_levels_are_told_and_kept_a_second_at_a_time(bench: Bench) -> None:
     board.begin(SpanPlace(1, bench.clock.now_ns(), 5 * limits.NS_PER_S, 0), lambda _work: True, bench)
     bench.loop.clear_timer("sound")
     bench.play(16)
+    board.close_fragments()
     noted = [event for event in bench.events if isinstance(event, ev.LevelsNoted)]
     assert [event.at_ns for event in noted] == [5 * limits.NS_PER_S, 6 * limits.NS_PER_S]
     assert all(event.voice == (1 << 20) - 1 for event in noted), "without a voice node nobody may call it silent"

@@ -43,11 +43,12 @@ def read_graph(path: Path | None) -> dict[str, Any] | None:
     """The graph in a file, with paths of sound files made whole; None without one.
 
     Raises:
-        Usage: there is no such file, it is too large, no JSON, or no graph.
+        Usage: there is no such file, it is too large, no JSON, or no graph; or a node's path means nothing.
     """
     if path is None:
         return None
     from pepys.model import sound_graph
+    from pepys.record.sound_plan import file_path
 
     what = f"--sound-graph {path}"
     try:
@@ -63,7 +64,7 @@ def read_graph(path: Path | None) -> dict[str, Any] | None:
     graph = sound_graph.parse(data)
     for node in graph.of_kind("file"):
         # The recorder works in another folder than the one in which the word was written.
-        graph = graph.changed(node.name, path=str(Path(str(node.params["path"])).expanduser().absolute()))
+        graph = graph.changed(node.name, path=str(file_path(node)))
     return graph.to_json()
 
 
@@ -185,7 +186,7 @@ def _account_text(account: Mapping[str, Any]) -> str:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in account["silent_by"].items())
         parts.append(f"{account['silent']:,} silent" + (f" ({reasons})" if reasons else ""))
     if account["untold"]:
-        parts.append(f"{account['untold']:,} {'up to' if account['untold'] > 0 else 'not durable at'} the crash")
+        parts.append(f"{account['untold']:,} {_untold_text(account)}")
     text = f"{account['samples']:,} samples = {' + '.join(parts)}".replace("+ -", "- ")
     if account["muted"]:
         text += f"; {account['muted']:,} of them muted"
@@ -193,7 +194,16 @@ def _account_text(account: Mapping[str, Any]) -> str:
         text += f"; {account['dropped']:,} of {account['delivered']:,} delivered left out"
     if account["refused"]:
         text += f"; {account['refused']:,} refused by the disk"
-    return f"{text}; {'exact' if account['exact'] else 'NOT exact'}"
+    if not account["exact"]:
+        return f"{text}; NOT exact"
+    return f"{text}; {'exact up to the crash' if account['crashed'] else 'exact'}"
+
+
+def _untold_text(account: Mapping[str, Any]) -> str:
+    """What samples are that no account tells of; fewer than none were told and had not come to the disk."""
+    if account["crashed"]:
+        return "up to the crash" if account["untold"] > 0 else "not durable at the crash"
+    return "not told yet" if account["untold"] > 0 else "not written yet"
 
 
 def _corrected_text(drift: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pepys.limits import SOUND_RATE
+from pepys.media.silence import is_silence, joined
 from pepys.media.voice import LOOK_AHEAD, VoiceFinder, features
 from pepys.model.sound_levels import (
     BLOCK_SAMPLES,
@@ -81,13 +82,21 @@ class Meter:
 
     def add(self, pcm: Pcm) -> None:
         """Take the next samples, int16 of shape (n, channels)."""
-        block = pcm.reshape(-1, self._channels)
-        if len(block) == 0:
+        if len(pcm) == 0:
             return
-        whole = np.concatenate((self._waiting, block)) if len(self._waiting) else block
+        block = pcm.reshape(-1, self._channels)
+        whole = joined((self._waiting, block)) if len(self._waiting) else block
         count = len(whole) // BLOCK_SAMPLES
-        # A copy: the caller may use its array again.
-        self._waiting = whole[count * BLOCK_SAMPLES :].copy()
+        if is_silence(whole):
+            self._waiting = whole[count * BLOCK_SAMPLES :]
+            if count:
+                self._silent(count)
+            self.active = self._finder.lingers
+            return
+        # A copy: the caller may use its array again. Silence is left as it is known.
+        over = len(whole) - count * BLOCK_SAMPLES
+        known = is_silence(block) and over <= len(block)
+        self._waiting = block[len(block) - over :] if known else whole[len(whole) - over :].copy()
         active = self._measure(whole[: count * BLOCK_SAMPLES], count) if count else False
         rest = self._waiting
         self.active = active or self._finder.lingers or (len(rest) > 0 and self._finder.may_be_heard(_peak(rest)))
@@ -129,9 +138,7 @@ class Meter:
         high, low = blocks.max(axis=2).astype(np.int32), blocks.min(axis=2).astype(np.int32)
         peaks = np.maximum(high, -low).max(axis=1)
         if not peaks.any():
-            self._keep(np.full(count, LOWEST_DB), np.full(count, LOWEST_DB))
-            self._finder.silent(count)
-            self.latest = Level(LOWEST_DB, LOWEST_DB, self._finder.voice)
+            self._silent(count)
             return self._finder.voice
         bins = np.fft.rfft(blocks.astype(np.float32) * np.float32(1 / _FULL_SCALE), axis=2)
         power = bins.real**2 + bins.imag**2
@@ -145,6 +152,13 @@ class Meter:
             max(LOWEST_DB, float(peaks_db[-1])), max(LOWEST_DB, float(loudness_db[-1])), self._finder.voice
         )
         return active
+
+    def _silent(self, count: int) -> None:
+        self._peaks += bytes(count)
+        self._loudness += bytes(count)
+        self._finder.silent(count)
+        if self.latest.voice or self.latest.peak_db > LOWEST_DB:
+            self.latest = Level(LOWEST_DB, LOWEST_DB, self._finder.voice)
 
     def _keep(self, peaks_db: NDArray[np.floating], loudness_db: NDArray[np.floating]) -> None:
         for values, kept in ((peaks_db, self._peaks), (loudness_db, self._loudness)):

@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 RATE: Final = 48_000
 FRAME: Final = 2_880
 """Samples of a packet: 60 ms, three frames of Opus. A packet costs four bytes beside its own."""
+_FEW_BITS: Final = 8_000
+"""Bits a second up to which effort changes nothing that is heard: it would be a third of the CPU."""
 LEAD: Final = 120
 """Samples by which CELT delays at `RATE`."""
 COMPLEXITY: Final = 2
@@ -73,7 +75,6 @@ class LibopusCoder:
         weakref.finalize(self, library.opus_encoder_destroy, self._state)
         self._packet = ctypes.create_string_buffer(_PACKET_BYTES)
         self._set = (0, False)
-        self._control(_SET_COMPLEXITY, COMPLEXITY)
         self._control(_SET_VBR, 1)
         self.steer(bit_rate, False)
 
@@ -96,6 +97,7 @@ class LibopusCoder:
         rate, one = self._set
         if bit_rate != rate:
             self._control(_SET_BIT_RATE, bit_rate)
+            self._control(_SET_COMPLEXITY, COMPLEXITY if bit_rate > _FEW_BITS else 0)
         if mono != one and self._channels > 1:
             self._control(_SET_CHANNELS, 1 if mono else _AUTO)
         self._set = (bit_rate, mono)

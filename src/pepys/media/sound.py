@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pepys.media import aac, opus
 from pepys.media.fmp4 import SoundSample
 from pepys.media.fmp4_init import SoundConfig
+from pepys.media.silence import is_silence
 from pepys.media.sound_effort import Pauses, Width
 from pepys.media.sound_gate import FaintGate, faint
 
@@ -79,6 +80,8 @@ class SoundEncoder:
         at = min(self._skip, len(block))
         self._skip -= at
         packets: list[bytes] = []
+        if not active and not at and self._passes_silence(block):
+            packets, at = self._pass_silence(block), len(block)
         while at < len(block):
             part = block[at : at + self._frame - self._waits]
             at += len(part)
@@ -107,6 +110,32 @@ class SoundEncoder:
                 samples.append(SoundSample(data, min(left, self._frame)))
                 self._given += samples[-1].duration
         return samples
+
+    def _passes_silence(self, block: Pcm) -> bool:
+        """Whether every frame that ends in a block of which nothing is heard comes out as the packet of silence."""
+        if self._silence is None or self._equal < _SETTLED or self._heard:
+            return False
+        if self._gate is None:
+            return is_silence(block) and not self._waiting[: self._waits].any()
+        return self._gate.shut and faint(block) and (not self._waits or faint(self._waiting[: self._waits]))
+
+    def _pass_silence(self, block: Pcm) -> list[bytes]:
+        """What `encode` and `_cut` do frame by frame, at once."""
+        count, left = divmod(self._waits + len(block), self._frame)
+        if count:
+            if self._gate is not None:
+                begin = len(block) - left - self._frame
+                last = block[begin : begin + self._frame]
+                if begin < 0:
+                    self._waiting[self._waits :] = block[: self._frame - self._waits]
+                    last = self._waiting
+                self._gate.hold(last)
+            self._waits = 0
+        added = left if count else len(block)
+        self._waiting[self._waits : self._waits + added] = block[len(block) - added :]
+        self._waits = left
+        assert self._silence is not None
+        return [self._silence] * count
 
     def _cut(self, block: Pcm) -> list[bytes]:
         heard, self._heard, self._waits = self._heard, False, 0

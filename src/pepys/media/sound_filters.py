@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from pepys import limits
 from pepys.errors import Usage
+from pepys.media.silence import is_silence, silence
 from pepys.model.sound_graph import Node, Shape
 
 Pcm = NDArray[np.int16]
 Samples = NDArray[Any]
 """Int16, or float32 where a row of filters is wide."""
 
-RAMP: Final = limits.SOUND_RATE // 50
+RAMP: Final = limits.SOUND_RATE * limits.SOUND_RAMP_NS // limits.NS_PER_S
 _LAYOUTS: Final = {1: "mono", 2: "stereo"}
 _SPREAD: Final = "stereo|c0=c0|c1=c0"
 _FULL_SCALE: Final = np.float32(32768)
@@ -224,7 +225,7 @@ class Gain:
     def apply(self, pcm: Pcm) -> Samples:
         """The next samples with the factor on them."""
         if not self._left:
-            return self._held(pcm)
+            return self._held(pcm)  # may be narrow still: who takes what is wide takes both
         assert self._ramp is not None
         part = self._ramp.push(pcm[: self._left])
         self._left -= len(part)
@@ -233,14 +234,17 @@ class Gain:
             return part
         self._ramp = None
         self._from = self._factor
-        return np.concatenate((part, self._held(rest))) if len(rest) else part
+        if not len(rest):
+            return part
+        held = self._held(rest)
+        return np.concatenate((part, widened(held) if self._wide else held))
 
     def _held(self, pcm: Pcm) -> Samples:
-        if self._factor == 1:
-            return widened(pcm) if self._wide else pcm
         if self._factor == 0:
             self.silenced += len(pcm)
-            return np.zeros(pcm.shape, np.float32 if self._wide else np.int16)
+            return silence(*pcm.shape)
+        if self._factor == 1 or is_silence(pcm):
+            return pcm
         if self._steady is None:
             self._steady = self._filters((_volume(self._factor),))
         return self._steady.push(pcm)

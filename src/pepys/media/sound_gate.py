@@ -56,6 +56,15 @@ class FaintGate:
         else:
             self._held = block.copy()
 
+    @property
+    def shut(self) -> bool:
+        """Whether silence comes out for the frame that is held, and for each faint one that is not heard."""
+        return self._held is not None and not self._open and not self._loud_left
+
+    def hold(self, block: Pcm) -> None:
+        """The last of such frames, instead of handing each over."""
+        self._held = block.copy()
+
     def end(self) -> Iterator[tuple[Pcm, bool]]:
         """The frame that is held back."""
         yield from self._release(False)

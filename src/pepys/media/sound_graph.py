@@ -15,6 +15,7 @@ import numpy as np
 from pepys import limits
 from pepys.errors import Usage
 from pepys.media.meter import Meter
+from pepys.media.silence import is_silence, silence
 from pepys.media.sound_filters import Pcm
 from pepys.media.sound_nodes import (
     Block,
@@ -117,7 +118,7 @@ class SoundRun:
                 f"{source} takes int16 of {channels} channels in a running span, not {pcm.dtype} {pcm.shape}"
             )
         if block.shape[1] < channels:
-            block = np.repeat(block, channels, axis=1)
+            block = silence(len(block), channels) if is_silence(block) else np.repeat(block, channels, axis=1)
         if len(block):
             self._fed[source] += len(block)
             self._give(source, block, active=True)
@@ -205,7 +206,7 @@ class SoundRun:
             if node.name in self._fed:
                 missing = until - self._fed[node.name]
                 if missing > 0:
-                    self.push(node.name, np.zeros((missing, self.graph.shape(node.name).channels), np.int16))
+                    self.push(node.name, silence(missing, self.graph.shape(node.name).channels))
             elif isinstance(stage, MixNode):
                 pcm, active = stage.mix(until)
                 self._give(node.name, pcm, active=active)

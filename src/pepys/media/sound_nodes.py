@@ -17,6 +17,7 @@ import numpy as np
 
 from pepys import limits
 from pepys.media.meter import Meter
+from pepys.media.silence import is_silence, joined, silence
 from pepys.media.sound_filters import (
     Filters,
     Gain,
@@ -27,6 +28,7 @@ from pepys.media.sound_filters import (
     mix_of,
     narrowed,
     row_of,
+    widened,
 )
 from pepys.model.sound_graph import Node, Shape
 from pepys.model.sound_levels import Levels
@@ -127,8 +129,8 @@ class LimiterNode(Stage):
         assert row is not None
         self._make = partial(Filters, node.name, row, [shape], shape, takes_wide=takes_wide)
         self._filters: Filters | None = self._make()
-        ceiling = 10 ** (float(node.params["ceiling_db"]) / 20)
-        self._ceiling = ceiling if takes_wide else ceiling * 32768
+        self._takes_wide = takes_wide
+        self._ceiling = 10 ** (float(node.params["ceiling_db"]) / 20)
         self._ahead, self._calm_after = shape.rate // 200, shape.rate
         self._calm = self._calm_after
         self._held: Samples = np.zeros((0, shape.channels), np.int16)
@@ -142,19 +144,29 @@ class LimiterNode(Stage):
         return given, self._heard.over(len(given))
 
     def _limited(self, pcm: Samples) -> Samples:
-        over = max(float(pcm.max()), -float(pcm.min())) >= self._ceiling
+        if is_silence(pcm):
+            if self._filters is None and len(self._held) == self._ahead and is_silence(self._held):
+                return pcm
+            over = False
+        else:
+            full = 1 if pcm.dtype == np.float32 else 32768
+            over = max(float(pcm.max()), -float(pcm.min())) >= self._ceiling * full
         if over and self._filters is None:
             self._filters = self._make()
-            pcm, self._held = np.concatenate((self._held, pcm)), self._held[:0]
+            if self._takes_wide:  # what is held is narrow, and would be taken for 32768 times as loud
+                pcm, self._held = np.concatenate((widened(self._held), widened(pcm))), self._held[:0]
+            else:
+                pcm, self._held = np.concatenate((self._held, pcm)), self._held[:0]
         done: Samples | None = None
         if self._filters is not None:
             if over or self._calm < self._calm_after:
                 self._calm = 0 if over else self._calm + len(pcm)
                 return self._filters.push(pcm)
             done, self._filters = self._filters.end(), None
-        whole = np.concatenate((self._held, narrowed(pcm)))
+        pcm = narrowed(pcm)
+        whole = joined((self._held, pcm))
         kept = max(0, len(whole) - self._ahead)
-        self._held = whole[kept:]
+        self._held = pcm[-self._ahead :] if len(pcm) >= self._ahead else whole[kept:]
         return whole[:kept] if done is None else np.concatenate((done, whole[:kept]))
 
     def end(self) -> Given:
@@ -210,6 +222,7 @@ class MixNode(Stage):
         factors = balance_of(int(node.params["balance"])) if len(inputs) == 2 else (1.0,) * len(inputs)
         self._lines = [Line(node.name, shape, factor) for shape, factor in zip(inputs, factors, strict=True)]
         self._filters = Filters(node.name, mix_of(len(inputs)), inputs, gives, wide=wide)
+        self._channels = gives.channels
         self.position = self.late = 0
 
     def set(self, node: Node) -> None:
@@ -231,7 +244,17 @@ class MixNode(Stage):
         self.late += sum(max(0, count - line.waiting) for line in self._lines)
         taken = [line.take(count) for line in self._lines]
         self.position += count
-        return self._filters.push(*(pcm for pcm, _ in taken)), any(active for _, active in taken)
+        return self._sum([pcm for pcm, _ in taken]), any(active for _, active in taken)
+
+    def _sum(self, blocks: list[Samples]) -> Samples:
+        """A sum has no memory: what is silent adds nothing, and one block alone is the sum."""
+        sounding = [block for block in blocks if not is_silence(block)]
+        if not sounding:
+            return silence(len(blocks[0]), self._channels)
+        if len(sounding) > 1:
+            return self._filters.push(*blocks)
+        block = sounding[0]
+        return block if block.shape[1] == self._channels else np.repeat(block, self._channels, axis=1)
 
 
 class Line:
@@ -267,8 +290,8 @@ class Line:
         self.waiting -= done
         self._skip += wanted - done
         if done < wanted:
-            parts.append(np.zeros((wanted - done, self._shape.channels), np.int16))
-        return self.gain.apply(parts[0] if len(parts) == 1 else np.concatenate(parts)), heard
+            parts.append(silence(wanted - done, self._shape.channels))
+        return self.gain.apply(joined(parts)), heard
 
 
 class SinkNode(Stage):
@@ -301,10 +324,7 @@ class SinkNode(Stage):
         position = self._position
         self._position += self._waiting
         self._waiting = 0
-        if len(blocks) == 1:
-            return Block(*blocks[0], position)
-        nothing = np.zeros((0, self._gives.channels), np.int16)
-        whole = np.concatenate([nothing, *(pcm for pcm, _ in blocks)])
+        whole = joined([pcm for pcm, _ in blocks]) if blocks else silence(0, self._gives.channels)
         return Block(whole, any(active for _, active in blocks), position)
 
     def end_at(self, until: int) -> None:
@@ -312,8 +332,8 @@ class SinkNode(Stage):
         self._add(*self._filter.end())
         block = self.take()
         missing = until - self._position
-        silence = np.zeros((max(0, missing), self._gives.channels), np.int16)
-        pcm = np.concatenate((block.pcm, silence))[: max(0, until - block.position)]
+        rest = silence(max(0, missing), self._gives.channels)
+        pcm = np.concatenate((block.pcm, rest))[: max(0, until - block.position)]
         self._position, self._waiting = block.position, 0
         self._add(pcm, block.active)
 

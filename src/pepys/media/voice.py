@@ -60,6 +60,8 @@ _LOW_HZ, _TOP_HZ = 80, 1200
 _FIRST, _END = int(_EDGES_HZ[0] / _HZ), int(_EDGES_HZ[-1] / _HZ)
 _WHOLE: Final = 2.0 / BLOCK_SAMPLES**2
 _TINY: Final = 1e-12
+_SETTLED: Final = STEADY + TAIL + LINGER
+"""Blocks of silence after which nothing else is remembered."""
 _SILENT_BANDS: Final = [LOWEST_FLOOR_DB] * len(RISES_DB)
 
 
@@ -146,6 +148,10 @@ class _Floor:
                 self.level = sum(self._smooth) / STEADY
         return level - self.level
 
+    def steady_for(self, blocks: int) -> None:
+        """Take as many blocks more of the level of all that are remembered."""
+        self._steady += blocks
+
 
 class VoiceFinder:
     """Marks voice block by block."""
@@ -157,6 +163,7 @@ class VoiceFinder:
         self._candidates = self._strong = 0  # bit n: the block n before this one
         self._tail = self._linger = 0
         self._marks: list[bool] = []
+        self._silent = 0
 
     @property
     def lingers(self) -> bool:
@@ -173,6 +180,7 @@ class VoiceFinder:
     def add(self, peaks: NDArray[np.int32], found: Features) -> bool:
         """Take blocks; whether something is to be heard in any of them."""
         active = False
+        self._silent = 0
         blocks = zip(peaks.tolist(), found.bands, found.level, found.crest, found.pitch, strict=True)
         for peak, bands, level, crest, pitch in blocks:
             active |= self._add(peak, bands, level, crest, pitch)
@@ -180,8 +188,15 @@ class VoiceFinder:
 
     def silent(self, blocks: int) -> None:
         """Take blocks of digital silence."""
-        for _ in range(blocks):
+        settled = min(blocks, max(0, self._silent + blocks - _SETTLED))
+        for _ in range(blocks - settled):
             self._add(0, _SILENT_BANDS, LOWEST_FLOOR_DB, 0.0, 0.0)
+        if settled:
+            # Nothing remembers anything but silence: all that goes on is how long.
+            for floor in (self._whole, *self._floors):
+                floor.steady_for(settled)
+            self._marks += [False] * settled
+        self._silent += blocks
 
     def take(self, blocks: int) -> int:
         """The marks of the first blocks as bits; they are forgotten."""

@@ -219,17 +219,16 @@ def project(
 
 def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
     started = fold.started
-    gaps = sorted(
-        (
-            Gap(gap.start_ns, max(gap.start_ns, fold.last_ns if gap.end_ns is None else gap.end_ns),
-                gap.reason, gap.track, gap.detail)
-            for gap in fold.gaps.values()
-        ),
-        key=lambda gap: gap.start_ns,
-    )  # fmt: skip
     spans = tuple(
         replace(span, end_ns=max(span.start_ns, fold.last_ns)) if span.open else span
         for _, span in sorted(fold.spans.items())
+    )
+    gaps = sorted(
+        (
+            Gap(gap.start_ns, max(gap.start_ns, _gap_end_ns(fold, gap, spans)), gap.reason, gap.track, gap.detail)
+            for gap in fold.gaps.values()
+        ),
+        key=lambda gap: gap.start_ns,
     )
     return Session(
         id=manifest.session,
@@ -253,6 +252,14 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
     )
 
 
+def _gap_end_ns(fold: _Fold, gap: ev.GapNoted, spans: tuple[Span, ...]) -> int:
+    """Where a gap ends; one of a track whose end nobody could write down ends with the span that it began in."""
+    if gap.end_ns is not None:
+        return gap.end_ns
+    within = [span.end_ns for span in spans if gap.track is not None and span.start_ns <= gap.start_ns <= span.end_ns]
+    return within[-1] if within else fold.last_ns
+
+
 def _track(fold: _Fold, track: Track, gaps: list[Gap], spans: tuple[Span, ...]) -> Track:
     segments = sorted(fold.segments.get(track.track, {}).values(), key=lambda segment: segment.n)
     inits = fold.inits.get(track.track, {})
@@ -266,8 +273,8 @@ def _track(fold: _Fold, track: Track, gaps: list[Gap], spans: tuple[Span, ...]) 
     if track.kind != "audio":
         return whole
     crashed = frozenset(gap.start_ns for gap in gaps if gap.track is None and gap.reason == "crash")
-    told = fold.accounts.get(track.track, {})
-    return replace(whole, accounts=accounts_of(whole, told), losses=losses_of(whole, spans, crashed))
+    accounts = accounts_of(whole, fold.accounts.get(track.track, {}), spans, crashed)
+    return replace(whole, accounts=accounts, losses=losses_of(whole, spans, crashed))
 
 
 def _focus(fold: _Fold, spans: tuple[Span, ...]) -> tuple[Focus, ...]:

@@ -70,8 +70,9 @@ class Init:
 class SpanAccount:
     """Where the samples of a sound track went in one span; counts as in `events.SoundAccounted`.
 
-    `written` are those that its segments hold. One that is not `final` ended by a crash, and was told at most ten
-    seconds before it.
+    `written` are those that its segments hold. One that is not `final` was told at most ten seconds before the span was
+    `crashed`, or is of a span that runs; nothing but `written` is known where none was told. In a span that ended in
+    order one that is final is `due`.
     """
 
     span: int
@@ -86,14 +87,15 @@ class SpanAccount:
     written: int
     lost: dict[str, int] = field(default_factory=dict)
     final: bool = False
+    crashed: bool = False
+    due: bool = False
 
     @property
     def exact(self) -> bool:
-        """Whether every sample is accounted for; of a span that crashed, those that were written."""
-        if not self.final:
-            return True
-        held = self.encoded == self.captured + self.inserted + self.silent == self.written + self.refused
-        return held and self.delivered == self.captured + self.dropped and self.silent == sum(self.lost.values())
+        """Whether every sample is accounted for; of a span that crashed or runs, those that were told."""
+        held = self.encoded == self.captured + self.inserted + self.silent and self.silent == sum(self.lost.values())
+        kept = self.encoded == self.written + self.refused if self.final else not self.due
+        return held and kept and self.delivered == self.captured + self.dropped
 
 
 @dataclass(frozen=True, slots=True)

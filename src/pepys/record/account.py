@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pepys import limits
+from pepys.media.silence import joined, silence
 from pepys.model import events as ev
 
 Pcm = NDArray[np.int16]
@@ -135,7 +136,7 @@ class Placed:
         """Fill up to position `until`; how many samples that took."""
         missing = max(0, until - self.position)
         if missing:
-            self.put(Part(np.zeros((missing, self._channels), np.int16), reason))
+            self.put(Part(silence(missing, self._channels), reason))
         return missing
 
     def give(self, limit: int | None = None) -> Pcm:
@@ -152,9 +153,7 @@ class Placed:
             wanted -= len(part.pcm)
             self.account.give(part)
             given.append(part.pcm)
-        if not given:
-            return np.zeros((0, self._channels), np.int16)
-        return given[0] if len(given) == 1 else np.concatenate(given)
+        return joined(given) if given else silence(0, self._channels)
 
     def cut(self, until: int) -> Pcm:
         """The last samples of a span, up to position `until`; those past it are forgotten."""

@@ -251,8 +251,11 @@ class Capture:
         if self._gridded:
             self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
 
-    def finish(self) -> int:
-        """End the span now: nothing is captured from here on, and nothing that was is left out. The time of the end."""
+    def finish(self, *, rests: bool) -> int:
+        """End the span now: nothing is captured from here on, and nothing that was is left out. The time of the end.
+
+        Recording `rests` after it unless another span begins at once.
+        """
         self._loop.clear_timer("grid")
         now_ns = self._clock.now_ns()
         if self._gridded and now_ns - self._next_grid_ns > limits.STALL_NS:
@@ -264,7 +267,7 @@ class Capture:
         if self._screen is not None:
             self._screen.halt(until_ns)
         self._focus.end()
-        self.sounds.finish(until_ns)
+        self.sounds.finish(until_ns, rests=rests)
         if self._screen is not None:
             self._screen.finish(until_ns)
         return until_ns

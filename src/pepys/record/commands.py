@@ -166,7 +166,9 @@ class Commands:
     def _on_push(self) -> None:
         if self._server.subscribers:
             self._server.push({"push": "beat", **self.status()})
-            self._loop.set_timer("push", self._loop.clock.now_ns() + limits.NS_PER_S, self._on_push)
+            slack_ns = limits.LOOP_SLACK_NS
+            at_ns = self._loop.clock.now_ns() + limits.NS_PER_S - slack_ns
+            self._loop.set_timer("push", at_ns, self._on_push, slack_ns)
 
     def _look_for_clients(self) -> None:
         now_ns = self._loop.clock.now_ns()

@@ -180,6 +180,11 @@ class DeviceChoice:
         """Whether a track's device is known not to be there: what it still gives is another's sound."""
         return bool(self._devices.names) and self.current(track) not in self._devices.names
 
+    def is_on(self, track: str, device: str) -> None:
+        """A track is recorded from `device`, whatever was decided before."""
+        if track in self._tracks:
+            self._tracks[track].current = device
+
     @property
     def due_ns(self) -> int | None:
         """When `due` must be called although nothing happens; None for never."""

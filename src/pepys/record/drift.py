@@ -39,6 +39,7 @@ class Drift:
         self._slope = 0.0
         self._probe_ns = 0
         self._probed = 0
+        self._late_ns: int | None = None
 
     def see(self, at_ns: int, count: int) -> None:
         """A block was read; `count` samples have come with it since the stream began."""
@@ -63,7 +64,12 @@ class Drift:
         if at_ns >= self._probe_ns + limits.SOUND_PROBE_NS and self._probed > limits.SOUND_PROBE_BLOCKS:
             young = at_ns - self._first_ns < limits.SOUND_PROBE_FIRST_NS
             late = min(z - self._line(t) for t, z in self._recent(at_ns, limits.NS_PER_S)) > limits.SOUND_LATE_BLOCK_NS
-            self._probe_ns = at_ns + (0 if young or late else limits.SOUND_PROBE_EACH_NS)
+            if not late or self._late_ns is None:
+                self._late_ns = at_ns if late else None
+            # What came to stay, and is no jump either, is looked at now and then like all else.
+            new = self._late_ns is not None and at_ns - self._late_ns < limits.SOUND_PROBE_LATE_NS
+            often_ns = limits.SOUND_PROBE_SOON_NS if new else limits.SOUND_PROBE_EACH_NS
+            self._probe_ns = at_ns + (0 if young else often_ns)
             self._probed = 0
 
     def zero_ns(self, at_ns: int) -> int:

@@ -36,16 +36,21 @@ class Following:
         self._watch = DeviceWatch(loop, clock, self._on_devices)
         self._inputs: Mapping[str, SoundInput] = {}
         self._default = ""
+        self._known: set[str] = set()
 
     def start(self, inputs: Mapping[str, SoundInput]) -> None:
         """Begin to listen to the server, for these inputs by track."""
         self._inputs = inputs if self._needed else {}
+        for track, sound in self._inputs.items():
+            # A switch that was under way at a pause did not come about.
+            self._choice.is_on(track, sound.device)
         if self._needed:
             self._watch.start()
 
     def stop(self) -> None:
         """Listen no more."""
         self._watch.stop()
+        self._default = ""
         self._loop.clear_timer(_TIMER)
 
     def died(self, track: str) -> None:
@@ -67,16 +72,22 @@ class Following:
     def _on_devices(self, devices: Devices) -> None:
         switches = self._choice.seen(devices, self._clock.now_ns())
         before, self._default = self._default, devices.default_source or self._default
+        self._known |= set(devices.names)
         moved = {switch.track for switch in switches}
         for track, sound in self._inputs.items():
-            if before not in ("", self._default) and sound.device == before and track not in moved:
+            gone = sound.device in self._known and sound.device not in devices.names
+            if devices.names and (gone or self._choice.absent(track)):
+                sound.lose(f"{sound.device} is gone", devices.at_ns)
+                self._watched(sound)
+            elif before not in ("", self._default) and sound.device == before and track not in moved:
                 # PulseAudio moves what is recorded from the default along with it, also what was named.
-                sound.lose(f"the sound server moved {sound.device} to {self._default}")
+                sound.lose(f"the sound server moved {sound.device} to {self._default}", devices.at_ns)
                 sound.open()
                 self._watched(sound)
-            if self._choice.absent(track) and not sound.dead:
-                sound.lose(f"{sound.device} is gone")
-                self._watched(sound)
+        for switch in switches:
+            # It went and came again between two lists.
+            if switch.gone and self._inputs[switch.track].device == switch.before:
+                self._inputs[switch.track].lose(f"{switch.before} is gone", devices.at_ns)
         self._do(switches)
 
     def _on_due(self) -> None:
@@ -85,8 +96,6 @@ class Following:
     def _do(self, switches: Iterable[Switch]) -> None:
         for switch in switches:
             sound = self._inputs[switch.track]
-            if switch.gone:
-                sound.lose(f"{switch.before} is gone")
             if not switch.again:
                 sound.switch(switch.device, switch.reason)
             elif sound.dead:

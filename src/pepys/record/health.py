@@ -137,9 +137,10 @@ class Health:
         for track, reason in [key for key in self._gaps if key[0] is not None]:
             self.close_gap(track, reason, end_ns)
 
-    def note(self, event: ev.Event) -> None:
-        """Journal an event that tells of no health."""
-        self._journal((event,), None)
+    def note(self, *events: ev.Event) -> None:
+        """Journal events that tell of no health."""
+        if events:
+            self._journal(events, None)
 
     def tell(self, message: Message) -> None:
         """Tell whoever listens of what stands in no journal, at once."""

@@ -27,6 +27,7 @@ class Loop:
         self.clock = clock
         self.selector = selectors.DefaultSelector()
         self._timers: dict[str, tuple[int, Call]] = {}
+        self._latest: dict[str, int] = {}
         self._posted: deque[Call] = deque()
         self._signals: deque[Call] = deque(maxlen=limits.LOOP_SIGNALS)
         self._room = threading.Semaphore(limits.LOOP_POSTED)
@@ -51,13 +52,18 @@ class Loop:
         with contextlib.suppress(KeyError, ValueError):
             self.selector.unregister(fd)
 
-    def set_timer(self, name: str, at_ns: int, call: Call) -> None:
-        """Call `call` once at `at_ns`; a timer of that name is replaced."""
+    def set_timer(self, name: str, at_ns: int, call: Call, slack_ns: int = 0) -> None:
+        """Call `call` once at `at_ns`; a timer of that name is replaced.
+
+        One with slack wakes nobody before that is over: it is called when something else wakes the loop meanwhile.
+        """
         self._timers[name] = (at_ns, call)
+        self._latest[name] = at_ns + slack_ns
 
     def clear_timer(self, name: str) -> None:
         """Forget a timer; an unknown one is passed over."""
         self._timers.pop(name, None)
+        self._latest.pop(name, None)
 
     def post(self, call: Call) -> None:
         """Call `call` soon, in the loop's thread; may be used from any thread and waits while the queue is full."""
@@ -78,8 +84,7 @@ class Loop:
     def turn(self, at_most_ns: int | None = None) -> None:
         """Wait once and serve what is due."""
         now_ns = self.clock.now_ns()
-        due = [at_ns for at_ns, _ in self._timers.values()]
-        waits = [max(0, at_ns - now_ns) for at_ns in due]
+        waits = [max(0, at_ns - now_ns) for at_ns in self._latest.values()]
         if at_most_ns is not None:
             waits.append(at_most_ns)
         timeout = min(waits) / limits.NS_PER_S if waits else None
@@ -96,7 +101,7 @@ class Loop:
         now_ns = self.clock.now_ns()
         for name, (at_ns, call) in sorted(self._timers.items(), key=lambda item: item[1][0]):
             if at_ns <= now_ns and self._timers.get(name) == (at_ns, call):
-                del self._timers[name]
+                self.clear_timer(name)
                 call()
 
     def stop(self) -> None:

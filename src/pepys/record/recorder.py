@@ -137,7 +137,7 @@ class Recorder:
             return
         self._must_be("recording", "paused")
         self.state = "pausing"
-        at_ns = self._end_span()
+        at_ns = self._end_span(rests=True)
         self.capture.let_go()
         self.health.open_gap(None, "pause", at_ns)
         self._work().events(then=lambda error: self._settle("paused", done, error))
@@ -219,7 +219,7 @@ class Recorder:
         self._loop.clear_timer("beat")
         # A span that could not be begun is none to end.
         running = was == "recording" and self.place is not None
-        at_ns = self._end_span() if running else self.axis(self._clock.now_ns())
+        at_ns = self._end_span(rests=True) if running else self.axis(self._clock.now_ns())
         self.capture.close()
         self.health.close_gap(None, "pause", at_ns)
         for gap in self.health.open_gaps:
@@ -267,11 +267,11 @@ class Recorder:
         self._work().events(started, *self.capture.tracks())
         self.capture.begin(place)
 
-    def _end_span(self) -> int:
-        """Close everything exactly now; the axis time of the end."""
+    def _end_span(self, *, rests: bool = False) -> int:
+        """Close everything exactly now; the axis time of the end. Unless it `rests`, a span begins there."""
         place = self.place
         assert place is not None
-        until_ns = self.capture.finish()
+        until_ns = self.capture.finish(rests=rests)
         at_ns = self.axis(until_ns)
         self._media_ns = place.media(until_ns)
         self.recorded_ns = self._media_ns
@@ -315,7 +315,7 @@ class Recorder:
 
     def _on_second(self) -> None:
         now_ns = self._clock.now_ns()
-        self._loop.set_timer("second", now_ns + limits.DISK_LOOK_NS, self._on_second)
+        self._loop.set_timer("second", now_ns + limits.DISK_LOOK_NS, self._on_second, limits.LOOP_SLACK_NS)
         try:
             if (failure := self._work().failure) is not None:
                 self._stop_full(failure)
@@ -329,7 +329,7 @@ class Recorder:
 
     def _on_beat(self) -> None:
         now_ns = self._clock.now_ns()
-        self._loop.set_timer("beat", now_ns + limits.BEAT_NS, self._on_beat)
+        self._loop.set_timer("beat", now_ns + limits.BEAT_NS, self._on_beat, limits.LOOP_SLACK_NS)
         if self.state != "recording":
             return
         self._note_beats(self.axis(now_ns))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import PepysError
+from pepys.media.silence import silence
 from pepys.record.account import Account, Part, Pcm, Placed, duration_of, samples_in
 from pepys.record.ports import SoundSource
 from pepys.record.sound_change import Corrections, SoundChange, SoundState
@@ -28,14 +29,23 @@ Opener = Callable[[str], SoundSource]
 class SoundInput:
     """One track's device. The owner calls `read` when readable or in steps, and `tick` now and then."""
 
-    def __init__(self, track: str, device: str, channels: int, opener: Opener, clock: Clock) -> None:
+    def __init__(
+        self,
+        track: str,
+        device: str,
+        channels: int,
+        opener: Opener,
+        clock: Clock,
+        closing: Callable[[SoundSource], None] = lambda _source: None,
+    ) -> None:
+        """Take what to record; `closing` is told of each source before it is closed."""
         self.track = track
         self.device = device
         self.channels = channels
         self.seen = SoundState()
         self.finished = False
         """Whether it came to its end and is not started again: a file."""
-        self._opener = opener
+        self._opener, self._closing = opener, closing
         self._clock = clock
         self._placed = Placed(channels)
         self._stream: DeviceStream | None = None
@@ -123,12 +133,13 @@ class SoundInput:
             detail = error.message if isinstance(error, PepysError) else str(error.strerror)
             self._changes.append(SoundChange("kept", self._where(), detail, reason, device, self.device))
 
-    def read(self) -> bool:
-        """Take what has arrived; whether anything had."""
+    def read(self, *, at_arrival: bool = False) -> bool:
+        """Take what has arrived; whether anything had. At an arrival its time counts: it is placed by the next call."""
         came = False
         if self._stream is not None:
             came = self._stream.read()
-            self._take()
+            if not at_arrival or self._corrector is None or self._stream.ended is not None:
+                self._take()
             if self._stream.ended is not None:
                 self.finished = self._stream.ended.reason == "source_closed"
                 self._lost(self._stream.ended.message)
@@ -143,10 +154,18 @@ class SoundInput:
                 self._keep(self._next.ended.message)
         return came
 
-    def lose(self, message: str) -> None:
-        """The device is not there any more: what still comes is another's, for servers move streams without a word."""
+    def lose(self, message: str, since_ns: int) -> None:
+        """The device is not there since then: what came after is another's, for servers move streams without a word."""
         if self._stream is not None:
+            self._stream.abandon(since_ns)
             self._lost(message)
+
+    def reaches(self, until: int) -> bool:
+        """Whether all that was captured before position `until` has come; also where nothing more will."""
+        stream, base_ns = self._stream, self._base_ns
+        if stream is None or base_ns is None or not stream.delivers or stream.ended is not None:
+            return True
+        return stream.count >= stream.number_at(base_ns + duration_of(until))
 
     def tick(self) -> bool:
         """Notice a device that is mute for too long, start it again when due; whether `source` was started."""
@@ -190,24 +209,33 @@ class SoundInput:
         self._base_ns, self._ticked_ns = base_ns, self._clock.now_ns()
         self._placed.begin()
         self._corrector = None
-        self._absent = "" if self.delivers else "device_starting"
+        self._absent = "" if self.delivers else "source_closed" if self.finished else "device_starting"
         if self._absent:
             self._tell_lost(0, self.seen.detail or "the device gives no sound yet")
 
-    def end(self, until: int) -> Pcm:
-        """The rest up to position `until`, filled with silence; later samples are never given."""
+    def end(self, until: int, *, rests: bool = False) -> Pcm:
+        """The rest up to position `until`, filled with silence; later samples are never given.
+
+        Where recording `rests` after it, nothing that was captured later stands in for what lags behind the clock.
+        """
         stream, base_ns = self._stream, self._base_ns
         self._joint = None
         if stream is not None and base_ns is not None:
+            if rests and self._corrector is not None:
+                stream.leave(stream.number_at(base_ns + duration_of(until)))
             self._take(last=True)
             runs_on = self._corrector is not None
             self._flush()
-            if runs_on and self.position >= until:
-                self._joint = base_ns + duration_of(until), stream.count - (self.position - until)
+            lacks = until - self.position
+            if runs_on and not rests and lacks <= 0:
+                self._joint = base_ns + duration_of(until), stream.count + lacks
+            if runs_on and rests and 0 < lacks <= limits.SOUND_STEP_SAMPLES:
+                self._put([Part(silence(lacks, self.channels), "", lacks, 0)], lacks, self.position)
             stream.put_back()
         self._tell_corrections(last=True)
         self._bridge(until)
         self._base_ns = None
+        self._changes = [change.within(until) for change in self._changes]
         return self._placed.cut(until)
 
     def give(self, limit: int | None = None) -> Pcm:
@@ -305,7 +333,7 @@ class SoundInput:
     # --- inside: coming and going
 
     def _start(self, device: str) -> DeviceStream:
-        return DeviceStream(device, self._opener(device), self.channels, self._clock.now_ns())
+        return DeviceStream(device, self._opener(device), self.channels, self._clock.now_ns(), self._closing)
 
     def _is_back(self, stream: DeviceStream) -> None:
         position = self._where()
@@ -343,7 +371,7 @@ class SoundInput:
         if self._base_ns is None or not self._absent:
             self._tell_lost(self._where(), message)
         if self._base_ns is not None:
-            self._absent = self._absent or "device_lost"
+            self._absent = self._absent or ("source_closed" if self.finished else "device_lost")
         self._retry_ns = self._clock.now_ns() + self._backoff_ns
         self._backoff_ns = min(2 * self._backoff_ns, limits.SOUND_RETRY_MAX_NS)
 

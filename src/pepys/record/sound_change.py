@@ -6,7 +6,7 @@ is left to `record.sound`, gaps and events in the journal to its owner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["lost", "back", "switched", "kept", "corrected", "quiet", "heard", "fast"]
@@ -39,6 +39,10 @@ class SoundChange:
     dropped: int = 0
     ppm: int = 0
     step: bool = False
+
+    def within(self, until: int) -> SoundChange:
+        """The same, not after position `until`."""
+        return self if self.position is None or self.position <= until else replace(self, position=until)
 
     @property
     def lost(self) -> bool:

@@ -1,7 +1,7 @@
 """What a sound graph means for a recording: its usual form, its tracks, and which node a user's word is for.
 
 Pure. Invariants: the playback stream has one encoder, of the track `audio.mix` in AAC, or no sound; every source has
-one track whose health is its own. Running the graph is left to `soundboard`.
+one track whose health and account are its own. Running the graph is left to `soundboard`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from pepys.errors import Usage
 from pepys.model.sound_graph import Node, SoundGraph
-from pepys.model.sound_kinds import Value
+from pepys.model.sound_kinds import Value, shown
 
 MIX: Final = "audio.mix"
 _OPUS: Final = {"audio.mic": 24_000, "audio.system": 36_000}
@@ -79,8 +80,11 @@ def check_recordable(graph: SoundGraph) -> None:
     """Whether a graph can be recorded beside pictures.
 
     Raises:
-        Usage: an encoder does not fit its track; the node is named.
+        Usage: an encoder does not fit its track, two nodes would share one, or a file's path means nothing; the node is
+            named.
     """
+    for node in graph.of_kind("file"):
+        file_path(node)
     encoders = graph.of_kind("encoder")
     if not encoders:
         raise Usage("sound graph: there is no encoder", "lead a source to an encoder")
@@ -89,6 +93,34 @@ def check_recordable(graph: SoundGraph) -> None:
         if (track == MIX) != (codec == "aac"):
             what = f"node {node.name} writes {track} in {codec}"
             raise Usage(f"sound graph: {what}", f"{MIX} is the playback stream, in aac; other tracks are in opus")
+    for source in graph.sources():
+        _check_own_track(graph, source)
+
+
+def _check_own_track(graph: SoundGraph, source: Node) -> None:
+    """What is told of a source is told of its track: nobody else may have the same one."""
+    track = track_of(graph, source.name)
+    if track == MIX:
+        raise Usage(f"sound graph: node {source.name} is told of as {MIX}, the playback stream", "rename the node")
+    own = {node.name for node in near(graph, source.name)}
+    for node in graph.of_kind("encoder"):
+        if node.params["track"] == track and node.name not in own:
+            what = f"node {node.name} writes {track}, which is the track of node {source.name}"
+            raise Usage(f"sound graph: {what}", "rename the source, or give the encoder another track")
+
+
+def file_path(node: Node) -> Path:
+    """The whole path of a file node; `~` is the user's folder.
+
+    Raises:
+        Usage: it begins with a user whom nobody knows; the node is named.
+    """
+    path = str(node.params["path"])
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        what = f"the path of node {node.name} names a user who does not exist: {shown(path)}"
+        raise Usage(f"sound graph: {what}", "name the file by its whole path") from error
 
 
 def near(graph: SoundGraph, name: str) -> Iterator[Node]:
@@ -111,6 +143,11 @@ def track_of(graph: SoundGraph, name: str) -> str:
     return track_of(graph, inputs[0]) if inputs else f"audio.{name}"
 
 
+def gain_of_source(graph: SoundGraph, name: str) -> str:
+    """The gain that a source is muted by: the nearest one before any mix; empty for none."""
+    return next((node.name for node in near(graph, name) if node.kind == "gain"), "")
+
+
 def gain_of(graph: SoundGraph, word: str) -> str:
     """The gain node that a user means by `mic`, `audio.mic`, or its own name.
 
@@ -122,8 +159,8 @@ def gain_of(graph: SoundGraph, word: str) -> str:
         return word
     for source in graph.sources():
         if word in {source.name, track_of(graph, source.name)}:
-            gain = next((node.name for node in near(graph, source.name) if node.kind == "gain"), None)
-            if gain is not None:
+            gain = gain_of_source(graph, source.name)
+            if gain:
                 return gain
     known = [source.name for source in graph.sources()]
     raise Usage(f"{word} cannot be muted: there is no such sound", f"name one of {', '.join(known)}")

@@ -80,6 +80,7 @@ class SoundSpan:
         self._taps = {node.name: graph.shape(node.name).rate for node in graph.of_kind("tap")}
         self._tapped = tapped
         self._meters = _meters(graph)
+        self._levels: list[ev.LevelsNoted] = []
 
     @property
     def streams(self) -> dict[str, SoundStream]:
@@ -100,6 +101,7 @@ class SoundSpan:
         """A grid point: fragments close."""
         for stream in self._streams.values():
             stream.close()
+        self._note_levels()
 
     def finish(self, until: int) -> None:
         """The span ends at position `until`: nothing that was pushed is left out."""
@@ -108,6 +110,7 @@ class SoundSpan:
         self._tell({name: self.run.levels(name) for name in self._meters})
         for stream in self._streams.values():
             stream.finish()
+        self._note_levels()
         for track in self._meters.values():
             if track in self._health.tracks:
                 self._health.tracks[track].level = None
@@ -132,10 +135,15 @@ class SoundSpan:
         for name, levels in measured.items():
             for second in levels:
                 known = second if self._judges(name) else replace(second, voice=(1 << len(second.peaks)) - 1)
-                self._health.note(pack(known, self._meters[name], self._place.at_ns))
+                self._levels.append(pack(known, self._meters[name], self._place.at_ns))
         told = {self._meters[name]: push_of(levels[-1]) for name, levels in measured.items() if levels}
         if told:
             self._health.tell({"push": "levels", "levels": told})
+
+    def _note_levels(self) -> None:
+        """Levels go to the disk together with fragments: bringing each there by itself costs as much as encoding."""
+        self._health.note(*self._levels)
+        self._levels.clear()
 
     def _judges(self, name: str) -> bool:
         """Whether a voice node hears what a meter does: without one nobody may call it silent."""

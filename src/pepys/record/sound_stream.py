@@ -10,11 +10,13 @@ corrector everything comes out, or is told as dropped, once it has ended. Placin
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
 from pepys import limits
 from pepys.media.resample import AsyncResampler, Conformer
+from pepys.media.silence import joined, silence
 from pepys.record.account import Part, Pcm, samples_in
 from pepys.record.drift import Drift, Steering, splice
 from pepys.record.ports import SoundBlock, SoundSource, SourceEnded
@@ -29,7 +31,15 @@ class DeviceStream:
         capture_ns: when the last one was read.
     """
 
-    def __init__(self, device: str, source: SoundSource, channels: int, opened_ns: int) -> None:
+    def __init__(
+        self,
+        device: str,
+        source: SoundSource,
+        channels: int,
+        opened_ns: int,
+        closing: Callable[[SoundSource], None] = lambda _source: None,
+    ) -> None:
+        """Read `source`; `closing` is told before it is closed, while its descriptor is still its own."""
         self.device = device
         self.source = source
         self.drift = Drift()
@@ -47,6 +57,8 @@ class DeviceStream:
         self._waiting: deque[Pcm] = deque()
         self._taken: deque[Pcm] = deque()
         self._held = 0
+        self._closing = closing
+        self._abandoned = False
 
     @property
     def delivers(self) -> bool:
@@ -79,8 +91,8 @@ class DeviceStream:
     def take(self) -> Pcm:
         """All that waits: the last of it is sample `count - 1` of the stream."""
         if not self._waiting:
-            return np.zeros((0, self._channels), np.int16)
-        pcm = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+            return silence(0, self._channels)
+        pcm = joined(self._waiting)
         self._waiting.clear()
         self._held = 0
         self._taken.append(pcm)
@@ -98,11 +110,42 @@ class DeviceStream:
         """Nothing is recorded: keep only as much as a span that begins now may need."""
         self._held = _trim(self._waiting, self._held)
 
-    def close(self) -> None:
-        """Let go of the source; what it has given until now waits to be taken."""
+    def number_at(self, clock_ns: int) -> int:
+        """Which sample was captured at a moment, by the line."""
+        return samples_in(max(0, clock_ns - self.drift.zero_ns(self.capture_ns)))
+
+    def leave(self, number: int) -> None:
+        """Forget what waits from sample `number` on: it was captured when it must not be."""
+        past = min(self._held, self.count - number)
+        self.count -= max(0, past)
+        while past > 0:
+            last = self._waiting.pop()
+            self._held -= len(last)
+            if len(last) > past:
+                self._waiting.append(last[: len(last) - past])
+                self._held += len(last) - past
+            past -= len(last)
+
+    def abandon(self, since_ns: int) -> None:
+        """Let go of the source, and forget what it gave since a moment: that was not the device's any more."""
         for _ in range(limits.SOUND_READS_A_STEP):
             if not self.read():
                 break
+        self.leave(self.number_at(since_ns))
+        self._abandoned = True
+        self._closing(self.source)
+        self.source.close()
+        if self.ended is None:
+            self.ended = SourceEnded(self.capture_ns, "device_lost", "let go")
+
+    def close(self) -> None:
+        """Let go of the source; what it has given until now waits to be taken."""
+        if self._abandoned:
+            return
+        for _ in range(limits.SOUND_READS_A_STEP):
+            if not self.read():
+                break
+        self._closing(self.source)
         self.source.close()
         if self.ended is None:
             self.ended = SourceEnded(self.capture_ns, "device_lost", "let go")
@@ -115,7 +158,11 @@ class DeviceStream:
         self.capture_ns = block.at_ns
         self.drift.see(block.at_ns, self._frames * limits.SOUND_RATE // self._rate)
         pcm = self._conformer.push(block.samples)
-        self.zeros = 0 if pcm.any() else self.zeros + len(pcm)
+        if pcm.any():
+            self.zeros = 0
+        else:
+            self.zeros += len(pcm)
+            pcm = silence(len(pcm), self._channels)
         self._add(pcm)
 
     def _add(self, pcm: Pcm) -> None:

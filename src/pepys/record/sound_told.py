@@ -87,7 +87,8 @@ class SoundTold:
             self._health.set(track, "degraded", at_ns, text)
             self._say(track, "fast", text, at_ns)
         elif change.kind == "kept":
-            text = f"{change.device} could not be recorded ({change.detail}): still from {sound.device}"
+            rest = f"and {sound.device} is away" if sound.dead else f"still from {sound.device}"
+            text = f"{change.device} could not be recorded ({change.detail}): {rest}"
             self._say(track, "kept", text, at_ns)
 
     def _say(self, track: str, kind: str, text: str, at_ns: int) -> None:

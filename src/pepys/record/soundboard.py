@@ -26,7 +26,7 @@ from pepys.record.loop import Loop
 from pepys.record.playback import Give, SpanPlace
 from pepys.record.ports import SoundSource
 from pepys.record.sound import SoundInput, duration_of, samples_in
-from pepys.record.sound_plan import MIX, gain_of, mix_of, track_of
+from pepys.record.sound_plan import MIX, gain_of, gain_of_source, mix_of, track_of
 from pepys.record.sound_span import Playback, SoundSpan, Tapped, account_of, make_encoder
 from pepys.record.sound_told import SoundTold
 
@@ -62,10 +62,12 @@ class SoundBoard:
         self._required, self._ended = frozenset(required), ended
         self._clock, self._loop, self._health, self._opener = clock, loop, health, opener
         self._encoders: dict[str, SoundEncoder] = {}
-        self._watched: dict[str, frozenset[int]] = {}
+        self._watched: dict[int, int] = {}
         self._place: SpanPlace | None = None
         self._span: SoundSpan | None = None
         self._stepped_ns = 0
+        self._turns: dict[str, tuple[int, bool]] = {}
+        """Gains that are muted, or not any more, from a position on."""
         self.tapped: Tapped | None = None
         """Takes what the taps of the graph give; what nobody takes is let go."""
         self._told = SoundTold(health, self._warns)
@@ -80,7 +82,8 @@ class SoundBoard:
         def opener(name: str) -> SoundSource:
             return self._opener(node, name)
 
-        self.inputs[node.name] = SoundInput(track, device, int(node.params["channels"]), opener, self._clock)
+        channels = int(node.params["channels"])
+        self.inputs[node.name] = SoundInput(track, device, channels, opener, self._clock, self._unwatch)
         self._health.add(track, device)
         if node.kind not in {"microphone", "system"}:
             return None
@@ -145,6 +148,7 @@ class SoundBoard:
         if self.graph is None:
             return
         self._place = place
+        self._turns.clear()
         self._stepped_ns = self._clock.now_ns()
         self._span = SoundSpan(self.graph, self._encoders, place, give, self._health, playback, self._on_tapped)
         for sound in self.inputs.values():
@@ -152,7 +156,7 @@ class SoundBoard:
             if sound.delivers:
                 self._health.set(sound.track, "healthy", place.at_ns, self._health.tracks[sound.track].detail)
             self._report(sound)
-        self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self._on_step)
+        self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self.step)
 
     def step(self) -> None:
         """Move on what has arrived."""
@@ -160,10 +164,14 @@ class SoundBoard:
         if place is None or span is None:
             return
         now_ns = self._clock.now_ns()
-        if now_ns - self._stepped_ns > limits.STALL_NS:
-            # The process slept: the grid ends the span where it fell asleep, and no silence is made up for the time.
+        if now_ns - self._stepped_ns > limits.STALL_NS + 2 * limits.FRAGMENT_NS:
+            # The process slept, for so long that the grid cannot have missed it: it ends the span where it fell
+            # asleep, and no silence is made up for the time.
             return
         self._stepped_ns = now_ns
+        # Also after a step at a grid point: they and the steps between them are to be few.
+        self._loop.set_timer("sound", now_ns + limits.SOUND_STEP_NS, self.step)
+        waits = False
         for name, sound in self.inputs.items():
             self._read_waiting(sound)
             if sound.tick():
@@ -171,9 +179,13 @@ class SoundBoard:
             self._watch(sound)
             sound.fill(now_ns)
             # A device whose clock is fast must not run ahead of the span, which may end now.
-            span.run.push(name, sound.give(samples_in(now_ns - place.base_ns)))
+            self._push(name, sound, sound.give(samples_in(now_ns - place.base_ns)))
             self._count(sound)
             self._report(sound)
+            waits = waits or (sound.delivers and now_ns - sound.seen.capture_ns > limits.SOUND_STEP_NS)
+        if waits:
+            # A device that lives gives something in each step: one that did not is looked after.
+            self._loop.set_timer("sound", now_ns + limits.SOUND_STEP_NS // 4, self.step)
         span.carry(samples_in(max(0, now_ns - place.base_ns - limits.SOUND_LATE_NS)))
 
     def reached_ns(self) -> int:
@@ -187,8 +199,11 @@ class SoundBoard:
         if self._span is not None:
             self._span.close()
 
-    def finish(self, until_ns: int) -> None:
-        """The span ends at `until_ns`; what was captured before is waited for, shortly, what comes later is dropped."""
+    def finish(self, until_ns: int, *, rests: bool) -> None:
+        """The span ends at `until_ns`; what was captured before is waited for, shortly, what comes later is dropped.
+
+        Where recording `rests` after it, not a sample captured later is in it.
+        """
         place, span = self._place, self._span
         if place is None or span is None:
             return
@@ -196,19 +211,17 @@ class SoundBoard:
         until = samples_in(until_ns - place.base_ns)
         self._drain(until)
         for name, sound in self.inputs.items():
-            span.run.push(name, sound.end(until))
+            self._push(name, sound, sound.end(until, rests=rests))
             self._count(sound)
             self._report(sound)
         span.finish(until)
-        for event in self.accounts(final=True):
-            self._health.note(event)
+        self._health.note(*self.accounts(final=True))
         self._place = self._span = None
 
     def stop(self) -> None:
         """Let go of all devices: no sample can be taken any more."""
         self._following.stop()
         for sound in self.inputs.values():
-            self._unwatch(sound)
             sound.stop()
 
     def accounts(self, *, final: bool = False) -> Iterator[ev.SoundAccounted]:
@@ -241,17 +254,19 @@ class SoundBoard:
         if balance is not None:
             graph = graph.changed(mix, balance=balance)
         self.graph = graph
-        if self._span is not None:
+        if self._span is not None and self._place is not None:
+            self.step()
             for name, muted in gains.items():
-                self._span.run.set_gain(name, muted=muted)
+                # Devices give their sound late: what comes now was said before the word. A mute is whole at its moment.
+                early_ns = limits.SOUND_RAMP_NS if muted else 0
+                turn = samples_in(max(0, self._clock.now_ns() - early_ns - self._place.base_ns))
+                self._turns[name] = turn, muted
             if balance is not None:
                 self._span.run.set_balance(mix, balance)
         return graph
 
     def _gain(self, name: str) -> str:
-        graph = self.graph
-        found = [node.name for node in graph.of_kind("gain") if graph.inputs(node.name) == (name,)] if graph else []
-        return found[0] if found else ""
+        return gain_of_source(self.graph, name) if self.graph is not None else ""
 
     def _warns(self, track: str) -> bool:
         """Whether silence of a track is worth a word: of a microphone that nobody muted."""
@@ -286,9 +301,18 @@ class SoundBoard:
         if self.tapped is not None:
             self.tapped(name, rate, at_ns, pcm)
 
-    def _on_step(self) -> None:
-        self.step()
-        self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self._on_step)
+    def _push(self, name: str, sound: SoundInput, pcm: Pcm) -> None:
+        """Push what a source gave; a gain turns at its position."""
+        assert self._span is not None and self.graph is not None
+        run, start = self._span.run, sound.account.encoded - len(pcm)
+        for gain, (position, muted) in sorted(self._turns.items(), key=lambda item: item[1][0]):
+            if name in self.graph.before(gain) and position < start + len(pcm):
+                before = max(0, position - start)
+                run.push(name, pcm[:before])
+                run.set_gain(gain, muted=muted)
+                pcm, start = pcm[before:], start + before
+                del self._turns[gain]
+        run.push(name, pcm)
 
     def _count(self, sound: SoundInput) -> None:
         report = self._health.tracks[sound.track]
@@ -315,24 +339,22 @@ class SoundBoard:
     def _watch(self, sound: SoundInput) -> None:
         """Listen to an input's sources while it must be known when their blocks arrive, or they hold too little."""
         steps_ns = limits.SOUND_HOLD_STEPS * limits.SOUND_STEP_NS
-        wanted = frozenset(
-            source.fileno()
-            for source in sound.sources
-            if sound.wants_arrivals or source.capabilities.holds_ns < steps_ns
-        )
-        now = self._watched.get(sound.track, frozenset())
-        for fd in now - wanted:
-            self._loop.remove_reader(fd)
-        for fd in wanted - now:
-            self._loop.add_reader(fd, lambda: self._on_readable(sound))
-        self._watched[sound.track] = wanted
+        for source in sound.sources:
+            listens = sound.wants_arrivals or source.capabilities.holds_ns < steps_ns
+            if not listens:
+                self._unwatch(source)
+            elif id(source) not in self._watched:
+                self._watched[id(source)] = source.fileno()
+                self._loop.add_reader(source.fileno(), lambda: self._on_readable(sound))
 
-    def _unwatch(self, sound: SoundInput) -> None:
-        for fd in self._watched.pop(sound.track, frozenset()):
+    def _unwatch(self, source: SoundSource) -> None:
+        """Listen to a source no more; before it is closed, for its descriptor may become another's."""
+        fd = self._watched.pop(id(source), None)
+        if fd is not None:
             self._loop.remove_reader(fd)
 
     def _on_readable(self, sound: SoundInput) -> None:
-        sound.read()
+        sound.read(at_arrival=True)
         self._watch(sound)
         if self._place is None:
             self._report(sound)
@@ -344,13 +366,13 @@ class SoundBoard:
                 return
 
     def _drain(self, until: int) -> None:
-        """Read until every living device has reached the end of the span, for a moment at most."""
+        """Read until every living device has given what it captured before the span's end, for a moment at most."""
         give_up_ns = self._clock.now_ns() + limits.SOUND_DRAIN_NS
         while True:
             behind = {
                 source.fileno(): sound
                 for sound in self.inputs.values()
-                if sound.delivers and sound.position < until
+                if not sound.reaches(until)
                 for source in sound.sources
             }
             left_ns = give_up_ns - self._clock.now_ns()
@@ -358,4 +380,4 @@ class SoundBoard:
                 return
             readable, _, _ = select.select(list(behind), [], [], left_ns / limits.NS_PER_S)
             for fd in readable:
-                behind[fd].read()
+                behind[fd].read(at_arrival=True)

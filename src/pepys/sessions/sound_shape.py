@@ -13,7 +13,6 @@ from pepys import limits
 from pepys.errors import NotFound
 from pepys.model import sound_graph
 from pepys.model.session import Session, SoundDrift, Track
-from pepys.model.sound_account import samples_of
 
 
 def sound_shape(track: Track) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def graph_shape(session: Session) -> dict[str, Any]:
 
 
 def _account(track: Track) -> dict[str, Any] | None:
-    """The sum over all spans; `untold` is what was written after the last account of a span that crashed."""
+    """The sum over all spans; `untold` is what was written after the last account of a span that crashed or runs."""
     if not track.accounts:
         return None
     accounts = track.accounts
@@ -43,14 +42,7 @@ def _account(track: Track) -> dict[str, Any] | None:
         name: sum(getattr(account, name) for account in accounts)
         for name in ("delivered", "captured", "dropped", "inserted", "silent", "muted", "encoded", "refused")
     }
-    told = {account.span for account in accounts}
-    untold = sum(account.written - account.encoded for account in accounts if not account.final)
-    untold += sum(
-        samples_of(duration_ns)
-        for segment in track.segments
-        if segment.span not in told
-        for *_, duration_ns in segment.fragments
-    )
+    untold = sum(account.written + account.refused - account.encoded for account in accounts if not account.final)
     silent_by: Counter[str] = Counter()
     for account in accounts:
         silent_by.update(account.lost)
@@ -59,6 +51,7 @@ def _account(track: Track) -> dict[str, Any] | None:
         **totals,
         "untold": untold,
         "exact": all(account.exact for account in accounts),
+        "crashed": any(account.crashed for account in accounts),
         "silent_by": dict(silent_by),
         "lost": [
             {"at_ms": _ms(loss.at_ns), "samples": loss.samples, "reason": loss.reason, "detail": loss.detail}

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +24,9 @@ from pepys.errors import PepysError
 from pepys.limits import SOUND_RATE
 from pepys.media.fmp4 import FragmentWriter, SoundSample, init_segment
 from pepys.media.pcm import Span, decode_pcm
+from pepys.media.sound_file import SoundFile
 from pepys.media.sound_graph import SoundRun
+from pepys.model.sound_graph import Node, SoundGraph
 from pepys.record.sound_plan import Device, default_graph
 from pepys.record.sound_span import make_encoder
 
@@ -51,7 +52,7 @@ def clip_of(files: Sequence[Path]) -> Pcm:
     """The sound of wave files as a microphone hears it: equally loud, with pauses, in a quiet room."""
     parts: list[Pcm] = [np.zeros(PAUSE_S * SOUND_RATE, np.int16)]
     for file in files:
-        pcm = resampled(_read(file), SOUND_RATE)
+        pcm = _read(file)
         loud = pcm[np.abs(pcm.astype(np.int32)) > _LOUD // 10].astype(np.float64)
         scale = _LOUD / np.sqrt(np.mean(loud**2)) if len(loud) else 1.0
         parts += [np.clip(pcm * scale, -32768, 32767).astype(np.int16), np.zeros(PAUSE_S * SOUND_RATE, np.int16)]
@@ -90,30 +91,28 @@ def outcome(voice: str, files: Sequence[Path], text: str, engine: Whisper) -> Ou
     after = np.concatenate([block.samples for block in decode_pcm(kept.spans, SAMPLE_RATE)])
     wrong = [
         errors_between(said, words_of(" ".join(spoken.text for spoken in engine.hear(sound))))
-        for sound in (resampled([av_frame(pcm, SOUND_RATE)], SAMPLE_RATE), after)
+        for sound in (_lowered(pcm), after)
     ]
     seconds = len(pcm) / SOUND_RATE
     return Outcome(voice, len(said), wrong[0], wrong[1], seconds, kept.bytes, kept.unheard / SOUND_RATE)
 
 
-def av_frame(pcm: Pcm, rate: int) -> av.AudioFrame:
-    """Samples of one channel as libav takes them."""
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm).reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = rate
-    return frame
+def _lowered(pcm: Pcm) -> Pcm:
+    """One channel at the rate in which speech is heard."""
+    tap = Node("heard", "tap", {"rate": SAMPLE_RATE})
+    run = SoundRun(SoundGraph((Node("clip", "microphone"), tap), (("clip", "heard"),)))
+    for start in range(0, len(pcm), _STEP):
+        run.push("clip", pcm[start : start + _STEP].reshape(-1, 1))
+    run.end(len(pcm))
+    return run.take("heard").pcm.reshape(-1)
 
 
-def resampled(frames: Sequence[av.AudioFrame], rate: int) -> Pcm:
-    """Frames as one channel at another rate."""
-    resampler = av.AudioResampler("s16", "mono", rate)
-    blocks = [out for frame in [*frames, None] for out in resampler.resample(frame)]
-    found: Pcm = np.concatenate([block.to_ndarray().reshape(-1) for block in blocks])
-    return found
-
-
-def _read(file: Path) -> list[av.AudioFrame]:
-    with av.open(str(file)) as container:
-        return list(container.decode(audio=0))
+def _read(path: Path) -> Pcm:
+    file = SoundFile(path, 1)
+    try:
+        return np.concatenate([block.reshape(-1) for block in file.blocks()])
+    finally:
+        file.close()
 
 
 def main() -> int:

@@ -2,8 +2,8 @@
 
 Invariants: samples are given as time passes, never ahead of it; after a reader has stood still it gets what has passed,
 up to `limits.SOUND_STALL_NS`: beyond that the sound goes on later, from where it was, and none of it is left out;
-`at_ns` is the moment at which a block's last sample is due; the end is told once. A file is decoded in a thread of its
-own, a little ahead. What is decoded how is `media.sound_file`'s; whether a name means anything is the callers'.
+`at_ns` is the moment at which a block's last sample is due; the end is told once. A file is opened and decoded in a
+thread of its own, a little ahead, and nobody waits for it. What is decoded how is `media.sound_file`'s; whether a name means anything is the callers'.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from pepys import limits
 from pepys.clock import Clock
-from pepys.errors import DeviceMissing
 from pepys.record.adapters.wake import Wake
 from pepys.record.ports import SoundBlock, SoundCapabilities, SoundEvent, SourceEnded
 
@@ -110,27 +109,32 @@ class FileSound(MadeSound):
     """The sound of a file, played once or again and again."""
 
     def __init__(self, path: Path, channels: int, clock: Clock, *, loop: bool = False) -> None:
-        """Open the file and decode its beginning; it begins when that is there.
-
-        Raises:
-            DeviceMissing: there is no such file, or no sound in it.
-        """
-        _check(path)
+        """Begin to open the file: it plays from when its beginning is decoded; why it cannot is told as its end."""
         self._path, self._loop, self._channels = path, loop, channels
         self._changed = threading.Condition()
         self._ready: deque[Pcm] = deque()
         self._held = 0
         self._decoded = self._closed = False
+        self._begun = False
         self._trouble = ""
-        threading.Thread(target=self._decode, name="sound file", daemon=True).start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._held or self._decoded, limits.OPEN_S)
-            trouble = self._trouble or ("" if self._held else "holds no sound" if self._decoded else "does not answer")
-            self._closed = bool(trouble)
-            self._changed.notify_all()
-        if trouble:
-            raise DeviceMissing(f"{path} {trouble}", "name a file with sound")
         super().__init__(str(path), channels, clock)
+        threading.Thread(target=self._decode, name="sound file", daemon=True).start()
+
+    def poll(self) -> Sequence[SoundEvent]:
+        """What is due: at most one block, or the end; nothing while the file is being opened."""
+        if not self._begun and not self._over:
+            with self._changed:
+                self._begun = bool(self._held or self._decoded)
+            if not self._begun:
+                self._wake.quiet()
+                return ()
+            self._start_ns = self._clock.now_ns()
+            if not self._held:
+                self._over = True
+                self._stop.set()
+                trouble = self._trouble or "holds no sound"
+                return (SourceEnded(self._start_ns, "device_lost", f"{self._path} {trouble}"),)
+        return super().poll()
 
     def close(self) -> None:
         """Let go of the file without waiting for its thread, which closes it."""
@@ -164,6 +168,7 @@ class FileSound(MadeSound):
         from pepys.media.sound_file import NoSound, SoundFile
 
         try:
+            _check(self._path)
             while self._play(SoundFile(self._path, self._channels)) and self._loop:
                 pass
         except NoSound as error:
@@ -171,6 +176,7 @@ class FileSound(MadeSound):
         with self._changed:
             self._decoded = True
             self._changed.notify_all()
+        self._wake.ring()
 
     def _play(self, file: SoundFile) -> bool:
         """Decode a file to its end; whether it held anything and more is wanted."""
@@ -185,15 +191,18 @@ class FileSound(MadeSound):
                     self._ready.append(block)
                     self._held += len(block)
                     self._changed.notify_all()
+                if not self._begun:
+                    self._wake.ring()
         return any_sound
 
 
 def _check(path: Path) -> None:
+    from pepys.media.sound_file import NoSound
+
     if path.is_dir():
-        raise DeviceMissing(f"{path} is a folder", "name a file with sound")
+        raise NoSound("is a folder")
     if not path.is_file():
-        what = "is no plain file" if path.exists() else "does not exist"
-        raise DeviceMissing(f"{path} {what}", "name a file that exists")
+        raise NoSound("is no plain file" if path.exists() else "does not exist")
 
 
 def _lasts(samples: int) -> int:

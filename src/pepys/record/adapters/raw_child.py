@@ -110,11 +110,12 @@ class RawChild:
         """What has arrived: at most one block, or the end."""
         if self._over:
             return ()
-        self._listen()
         try:
             data = self._out.read()
         except OSError as error:
             return (self._end(str(error)),)
+        if not data:
+            self._listen()
         if data is None:
             return ()
         if data == _ENDED:

@@ -26,20 +26,27 @@ def open_sound(kind: str, params: Mapping[str, bool | int | float | str], clock:
     """Open a source node of a sound graph; `params` are whole, as `model.sound_kinds.checked` gives them.
 
     Raises:
-        DeviceMissing: there is nothing here that records, or no such file.
+        DeviceMissing: there is nothing here that records.
         OSError: the program that records cannot be started.
-        Usage: there is no such kind of source.
+        Usage: there is no such kind of source, or a file's path means nothing.
     """
     channels = int(params["channels"])
     if kind in _DEFAULTS:
         return open_device(str(params["device"]) or _DEFAULTS[kind], channels, clock)
     if kind == "file":
-        return FileSound(Path(str(params["path"])).expanduser(), channels, clock, loop=bool(params["loop"]))
+        return FileSound(_path(str(params["path"])), channels, clock, loop=bool(params["loop"]))
     if kind == "tone":
         return Tone(float(params["frequency_hz"]), float(params["level_db"]), channels, clock)
     if kind == "silence":
         return MadeSound("silence", channels, clock)
     raise Usage(f"there is no source of sound called {kind!r}", "there are microphone, system, file, tone, silence")
+
+
+def _path(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise Usage(f"the path {path} names a user who does not exist", "name the file by its whole path") from error
 
 
 def open_device(device: str, channels: int, clock: Clock) -> SoundSource:
