@@ -89,12 +89,15 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Mute and balance.** `pepys set --mute mic` records silence of the microphone, `--unmute mic` hears it; `system`
   and the names of a graph's gains go too. It takes effect within 20 ms, without a click, and only from then on: nothing
   is taken back. `--balance` is about the mix that plays with the film: 50 is both whole, below it the system is turned
-  down, above it the microphone; 0 and 100 are one alone. The tracks themselves are never turned down by it.
+  down, above it the microphone; 0 and 100 are one alone. The tracks themselves are never turned down by it. A session
+  that goes on after a crash is heard as it was set last. Where `set` names pictures too and they cannot be shown, what
+  is heard is changed all the same.
 - **Account.** Every sample that a device gave is recorded, or counted: `show` says for each track of sound how many
   samples there are and what they are made of: recorded, put in or left out because the device's clock differs, silent
   where nothing came (by reason), muted, refused by the disk. `exact` means that the sums hold to the last sample. What
-  was lost is listed with its time and reason. After a crash the account ends with what was stored; what lies between
-  that and the crash is a loss. Sessions of earlier versions have no account.
+  was lost is listed with its time and reason. After a crash the account ends with what was stored and is `exact up to
+  the crash` (`crashed` in JSON; `untold` are the samples that were stored after its last sums); what lies between that
+  and the crash is a loss. Sessions of earlier versions have no account.
 - **Clocks.** A device whose clock differs from the computer's is corrected by up to 0.5 % as it goes; beyond that
   samples are left out or put in, in steps of at most 20 ms. `show` tells how much, and the rate.
 - **Silence** costs almost nothing: where nothing is to be heard the encoder is told so, and speech is looked for only

@@ -22,7 +22,7 @@ from pepys.media.colour import Picture, converter
 from pepys.media.fmp4 import FragmentWriter, SoundSample, VideoSample, init_segment, mime_type
 from pepys.media.image import encode_png
 from pepys.media.meter import Meter
-from pepys.media.sound import AacEncoder, OpusEncoder
+from pepys.media.sound import AacEncoder, OpusEncoder, SoundEncoder
 from pepys.media.video import H264Encoder
 from pepys.model import events as ev
 from pepys.model.ids import new_session_id, new_short_id
@@ -50,6 +50,7 @@ class Made:
         spans: length of each span in seconds; 2 s of pause lie between two of them.
         texts: what stands on the screen, in equal shares of the time; each is one distinct shot, taken once a second.
         speech: samples at 48 kHz for the microphone; cut or padded with silence; None for silence.
+        mix: samples (n, 2) of the mix: in the film, or without video a track `audio.mix`; None for the speech in the film.
         sound: whether there are sound tracks (`audio.mic` with the speech, `audio.system` silent).
         video: whether there is a playback stream.
         size: of the screen.
@@ -62,6 +63,7 @@ class Made:
     spans: tuple[float, ...] = (8.0,)
     texts: tuple[str, ...] = TEXTS
     speech: NDArray[np.int16] | None = None
+    mix: NDArray[np.int16] | None = None
     sound: bool = True
     video: bool = True
     size: tuple[int, int] = (960, 540)
@@ -140,6 +142,8 @@ def _tracks(writer: SessionWriter, made: Made) -> None:
     if made.sound:
         writer.append(ev.TrackStarted("audio.mic", "audio", "made mic", "opus"))
         writer.append(ev.TrackStarted("audio.system", "audio", "made system", "opus"))
+    if made.mix is not None and not made.video:
+        writer.append(ev.TrackStarted("audio.mix", "audio", "mix", "aac"))
     if made.texts:
         writer.append(ev.TrackStarted("shots", "shots", ":99", "png", width, height))
     writer.append(ev.TrackStarted("activity", "activity", ":99"))
@@ -160,30 +164,33 @@ def _shots(writer: SessionWriter, made: Made, at_ns: int, length_ns: int) -> Non
 
 
 def _media(writer: SessionWriter, made: Made, span: int, at_ns: int, media_ns: int, length_ns: int) -> None:
-    samples = _sound(made, media_ns, length_ns)
+    samples = _cut(made.speech, media_ns, length_ns)
     silent = np.zeros_like(samples)
+    mix = np.stack((samples, samples), axis=1) if made.mix is None else _cut(made.mix, media_ns, length_ns)
     if made.video:
-        _video(writer, made, span, at_ns, media_ns, length_ns, samples)
+        _video(writer, made, span, at_ns, media_ns, length_ns, mix)
+    elif made.mix is not None:
+        _coded(writer, made, "audio.mix", AacEncoder(RATE, 2), span, at_ns, media_ns, mix)
     if made.sound:
         for track, sound in (("audio.mic", samples), ("audio.system", silent)):
-            _opus(writer, made, track, span, at_ns, media_ns, sound)
+            _coded(writer, made, track, OpusEncoder(RATE, 1), span, at_ns, media_ns, sound)
             if made.levels:
                 meter = Meter(1)
                 meter.add(sound)
                 writer.append(*(pack(level, track, at_ns) for level in (*meter.take(), *meter.end())))
 
 
-def _sound(made: Made, media_ns: int, length_ns: int) -> NDArray[np.int16]:
+def _cut(whole: NDArray[np.int16] | None, media_ns: int, length_ns: int) -> NDArray[np.int16]:
+    """A span's part of all samples, silence where they are none or too few."""
     first, count = media_ns * RATE // NS_PER_S, length_ns * RATE // NS_PER_S
-    samples = np.zeros(count, np.int16)
-    if made.speech is not None:
-        part = made.speech[first : first + count]
-        samples[: len(part)] = part
+    part = np.zeros(0, np.int16) if whole is None else whole[first : first + count]
+    samples = np.zeros((count, *part.shape[1:]), np.int16)
+    samples[: len(part)] = part
     return samples
 
 
 def _video(
-    writer: SessionWriter, made: Made, span: int, at_ns: int, media_ns: int, length_ns: int, samples: NDArray[np.int16]
+    writer: SessionWriter, made: Made, span: int, at_ns: int, media_ns: int, length_ns: int, mix: NDArray[np.int16]
 ) -> None:
     width, height = made.size
     encoder, sound = H264Encoder(width, height, 10), AacEncoder(RATE, 2)
@@ -191,7 +198,7 @@ def _video(
     blob = writer.put(init_segment(encoder.config, sound.config))
     writer.append(ev.InitWritten("video", span, blob, mime_type(encoder.config, sound.config)))
     fragments = FragmentWriter(encoder.config, sound.config, media_ns)
-    packets = [*sound.encode(np.stack((samples, samples), axis=1)), *sound.flush()]
+    packets = [*sound.encode(mix), *sound.flush()]
     grid = range(0, length_ns, FRAGMENT_NS)
     starts = _segment_starts(made, length_ns)
     data: list[bytes] = []
@@ -211,10 +218,16 @@ def _video(
     _write_segments(writer, "video", span, at_ns, media_ns, starts, data)
 
 
-def _opus(
-    writer: SessionWriter, made: Made, track: str, span: int, at_ns: int, media_ns: int, samples: NDArray[np.int16]
+def _coded(
+    writer: SessionWriter,
+    made: Made,
+    track: str,
+    encoder: SoundEncoder,
+    span: int,
+    at_ns: int,
+    media_ns: int,
+    samples: NDArray[np.int16],
 ) -> None:
-    encoder = OpusEncoder(RATE, 1)
     blob = writer.put(init_segment(None, encoder.config))
     writer.append(ev.InitWritten(track, span, blob, mime_type(None, encoder.config)))
     fragments = FragmentWriter(None, encoder.config, media_ns)

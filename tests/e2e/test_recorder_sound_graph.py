@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from pepys.errors import DeviceMissing
 from pepys.model.session import Session, Track
 from pepys.model.sound_graph import Node, SoundGraph
 from tests.recording import recording, samples
@@ -67,6 +69,17 @@ def test_a_file_that_ends_beside_another_source_is_a_gap_and_is_not_begun_again(
     assert abs(sum(loss.samples for loss in song.losses) - account.silent) <= 1
 
 
+def test_a_file_that_cannot_be_read_is_named_and_nothing_begins(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "song.wav"
+    file.write_text("words " * 100)
+    song = Node("song", "file", {"path": str(file)})
+    graph = _graph(song, _encoder("own", "audio.song"), edges=(("song", "own"),))
+    words = f"nothing to record \\(audio.song: {file} is no sound"
+    with pytest.raises(DeviceMissing, match=words), recording(home, sound_graph=graph):
+        raise AssertionError("it records")
+    assert not list(home.glob("heads/*"))
+
+
 def test_one_source_has_several_tracks_and_its_mute_is_in_all(home: Path) -> None:
     graph = _graph(
         Node("hum", "tone", {"frequency_hz": 300.0}), Node("hum.gain", "gain"), Node("low", "high_pass"),
@@ -80,8 +93,9 @@ def test_one_source_has_several_tracks_and_its_mute_is_in_all(home: Path) -> Non
         run.until_recorded(int(run.client.call("status")["recorded_ms"]) + 900)
         view = run.stop()
         heard = [samples(run.media(_track(view, name))) for name in ("audio.hum", "audio.clean")]
-    (account,) = _track(view, "audio.hum").accounts
-    assert account.exact and 28_800 < account.muted < 86_400
+    for name in ("audio.hum", "audio.clean"):
+        (account,) = _track(view, name).accounts
+        assert account.exact and 28_800 < account.muted < 86_400
     for sound in heard:
         assert np.abs(sound[9_600:24_000]).max() > 0.05 and np.abs(sound[-19_200:-4_800]).max() < 0.001
     assert view.sound_graph is not None

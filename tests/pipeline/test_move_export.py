@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pepys.cli import main
 from pepys.clock import FakeClock
@@ -35,6 +36,10 @@ LONG = (
 )
 
 
+def tone(hertz: int, height: int, seconds: int) -> NDArray[np.int16]:
+    return (np.sin(np.arange(seconds * RATE) * hertz * 2 * np.pi / RATE) * height).astype(np.int16)
+
+
 @pytest.fixture
 def store(home: Path) -> Store:
     return open_store(home, clock=FakeClock())
@@ -43,9 +48,8 @@ def store(home: Path) -> Store:
 @pytest.fixture
 def session(store: Store) -> Session:
     """Eight seconds, two of pause, four seconds: a tone where speech would be, and words that a test knows."""
-    tone = (np.sin(np.arange(12 * RATE) * 440 * 2 * np.pi / RATE) * 8000).astype(np.int16)
     name = make_session(
-        store, Made(name="Harbor talk", spans=(8.0, 4.0), speech=tone, tags=("work",), notes=("Ask *Bob*",))
+        store, Made(name="Harbor talk", spans=(8.0, 4.0), speech=tone(440, 8_000, 12), tags=("work",), notes=("Ask *Bob*",))
     )
     view = load(store, name)
     words = tuple(Word(word, 3000 + n * 200, 3150 + n * 200) for n, word in enumerate(LONG.split()))
@@ -102,6 +106,52 @@ def test_the_mix_and_single_tracks_are_sound_on_the_film_s_time(
         loud[name] = float(np.sqrt((samples**2).mean()))
     assert loud["mic"] > 4000 and loud["mix"] > 4000
     assert loud["system"] < 10
+
+
+def heard(store: Store, session: Session, target: Path, track: str | None = None) -> NDArray[np.int16]:
+    """The samples of an exported WAV file, (n, channels)."""
+    export(store, session, target, track=track)
+    with wave.open(str(target)) as file:
+        assert file.getframerate() == RATE
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        return samples.reshape(-1, file.getnchannels())
+
+
+def rms(samples: NDArray[np.int16]) -> float:
+    return float(np.sqrt((samples[RATE // 2 : RATE * 3 // 2].astype(float) ** 2).mean()))
+
+
+@pytest.mark.parametrize("video", [True, False])
+def test_the_sound_is_the_mix_that_was_recorded(store: Store, short_folder: Path, video: bool) -> None:
+    # In this mix the microphone is turned down to a fifth, and the right side has another tone.
+    mic, other = tone(440, 10_000, 3), tone(880, 3_000, 3)
+    mix = np.stack((mic // 5, other), axis=1)
+    session = load(store, make_session(store, Made(spans=(1.6, 0.8), speech=mic, mix=mix, video=video)))
+    sound = heard(store, session, short_folder / "x.wav")
+    assert sound.shape == (RATE * 24 // 10, 2)
+    assert abs(rms(sound[:, 0]) - 2_000 / 2**0.5) < 100
+    assert abs(rms(sound[:, 1]) - 3_000 / 2**0.5) < 100
+    alone = heard(store, session, short_folder / "mic.wav", "mic")
+    assert alone.shape[1] == 1 and abs(rms(alone) - 10_000 / 2**0.5) < 400
+
+
+def test_a_session_without_a_recorded_mix_is_the_sum_of_its_devices(store: Store, short_folder: Path) -> None:
+    session = load(store, make_session(store, Made(spans=(2.4,), speech=tone(440, 10_000, 3), video=False)))
+    sound = heard(store, session, short_folder / "x.wav")
+    assert sound.shape == (RATE * 24 // 10, 1) and abs(rms(sound) - 10_000 / 2**0.5) < 400
+
+
+@pytest.mark.parametrize("track", [None, "mic"])
+def test_where_spans_meet_and_sound_begins_nothing_clicks(store: Store, short_folder: Path, track: str | None) -> None:
+    # A tone that begins at its height, and whose phase jumps where the pause was.
+    steady, joint = np.roll(tone(330, 12_000, 4), RATE // 1320), RATE * 16 // 10
+    steady[joint:] = -steady[joint:]
+    mix = np.stack((steady, steady), axis=1)
+    session = load(store, make_session(store, Made(spans=(1.6, 1.6), speech=steady, mix=mix)))
+    sound = heard(store, session, short_folder / "x.wav", track)[:, 0] / 32768
+    bends = np.abs(np.diff(np.concatenate((np.zeros(2), sound, np.zeros(2))), 2))
+    assert bends.max() < 0.01, f"a click of {bends.max():.3f} at {bends.argmax() / RATE:.4f} s"
+    assert np.abs(sound[joint - 960 : joint - 300]).max() > 0.3, "no more is faded than the joint needs"
 
 
 def test_subtitles_run_on_the_film_s_time_and_break_at_words(
@@ -219,7 +269,7 @@ def test_an_interrupted_session_is_exported_like_any_other(store: Store, short_f
 def test_a_full_disk_is_told_as_such_by_the_media_child_and_by_the_words(
     store: Store, session: Session, short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = {"session": session.id, "format": "wav", "to": "/dev/full", "tracks": ["audio.mic"]}
+    order = {"session": session.id, "format": "wav", "to": "/dev/full", "lines": [[["audio.mic", 0]]]}
     child = start_child("pepys.move", store, order, stdout=subprocess.PIPE)
     answer = json.loads(child.communicate(timeout=60)[0].splitlines()[-1])
     assert child.returncode == StorageProblem.exit_code
@@ -249,16 +299,18 @@ def test_a_damaged_segment_costs_itself_alone(
     lost = found.segments[0]
     damage(store, lost.blob)
     target = short_folder / ("x.mp4" if track == "video" else "x.wav")
-    made = export(store, session, target)
+    alone = None if track == "video" else track
+    made = export(store, session, target, track=alone)
     (missing,) = made.missing
     assert (missing.track, missing.start_ms) == (track, lost.at_ns // 1_000_000)
     with av.open(str(target)) as file:
         # What is lost leaves a hole: the rest keeps its place on the film's time.
         assert file.duration is not None and abs((file.duration + (file.start_time or 0)) / 1e6 - 12.0) < 0.1
-    assert main(["export", session.id, "--to", str(target)]) == 9
+    order = ["export", session.id, "--to", str(target), *([] if alone is None else ["--track", alone])]
+    assert main(order) == 9
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 1 and f"{track} 0:00 to 0:" in told[0]
-    assert main(["export", session.id, "--to", str(target), "--json"]) == 9
+    assert main([*order, "--json"]) == 9
     assert json.loads(capsys.readouterr().out)["missing"][0]["track"] == track
 
 

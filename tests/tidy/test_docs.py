@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from pepys.cli import build_app
+from pepys.record.sound_plan import Device, default_graph
 from tests.tidy.project import ROOT, text
 
 
@@ -66,6 +67,13 @@ def test_generated_pages_are_up_to_date(words: list[str], page: str, tmp_path: P
     made = tmp_path / "page.md"
     subprocess.run([sys.executable, *words, str(made)], cwd=ROOT, check=True)
     assert made.read_text(encoding="utf-8") == text(page), "run make docs"
+
+
+def test_the_graph_that_is_drawn_is_the_usual_one() -> None:
+    graph = default_graph(Device("a microphone"), Device("what is played"))
+    assert graph is not None
+    drawn = f"<!-- graph: begin -->\n```mermaid\n{graph.mermaid()}```\n<!-- graph: end -->"
+    assert drawn in text("docs/sound.md"), f"the graph is now:\n{graph.mermaid()}"
 
 
 def test_every_command_says_what_it_does() -> None:

@@ -19,9 +19,10 @@ from pepys.limits import NS_PER_S, SOUND_GRAPH_BYTES
 from pepys.model import events as ev
 from pepys.model.sound_graph import SoundGraph, from_json
 from pepys.record import probe
+from pepys.record.sound_plan import Device, default_graph
 from pepys.record.spec import RecordSpec
 from pepys.sessions.host import Host
-from pepys.sessions.sound_request import own_graph
+from pepys.sessions.sound_request import own_graph, set_as_before
 from pepys.sessions.start import StartRequest, make_spec, request_from_json, validate
 from pepys.store.store import open_store
 from tests.hosted import fakes, hosted
@@ -219,6 +220,31 @@ def test_devices_of_a_graph_get_names_and_are_required(fake_devices: None) -> No
     with pytest.raises(DeviceMissing, match="there is no default sink"):
         asked("", "system")
     assert asked("gone", allow_partial=True).node("voice").params["device"] == "gone"
+    absent = asked("", "system", allow_partial=True).node("voice").params
+    assert (absent["device"], absent["follow_default"]) == ("", True)
+
+
+def test_a_file_of_a_graph_has_to_be_there(tmp_path: Path, fake_devices: None) -> None:
+    found, path = probe.default_sound(), tmp_path / "a.wav"
+    with pytest.raises(DeviceMissing, match=f"node voice of the sound graph: there is no file {path}"):
+        own_graph(StartRequest(sound_graph=with_path(str(path))), found)
+    assert own_graph(StartRequest(sound_graph=with_path(str(path)), allow_partial=True), found) is not None
+    path.touch()
+    assert own_graph(StartRequest(sound_graph=with_path(str(path))), found).node("voice").params["path"] == str(path)
+
+
+def test_a_session_that_goes_on_is_heard_as_it_was_set_last() -> None:
+    graph = default_graph(Device("a"), Device("b"), 40)
+    assert graph is not None
+    before = {"mic.gain": {"gain_db": -3.0, "muted": True}, "mix": {"balance": 10}, "gone": {"muted": True}}
+    told = set_as_before(graph, before)
+    assert told == graph.changed("mic.gain", gain_db=-3.0, muted=True).changed("mix", balance=10)
+    assert set_as_before(graph, {}) == graph
+    for strange in ({}, {"muted": False}, {"gain_db": 0.0, "muted": "no"}, {"gain_db": 1e9, "muted": False}):
+        assert set_as_before(graph, {"system.gain": strange}).node("system.gain").params["muted"] is True, strange
+    alone = default_graph(Device("a"), None)
+    assert alone is not None
+    assert set_as_before(alone, before).node("mic.gain").params["muted"] is True
 
 
 def test_the_order_of_a_recorder_has_a_graph_with_names(home: Path, fake_devices: None) -> None:
@@ -310,7 +336,10 @@ def test_after_a_crash_what_was_written_since_the_last_account_is_counted(
     tape.writer.sync()
     tape.writer.close()
     assert main(["show", "last"]) == 0
-    assert "account: 768,000 samples = 480,000 recorded + 288,000 up to the crash; exact up to the crash\n" in capsys.readouterr().out
+    assert (
+        "account: 768,000 samples = 480,000 recorded + 288,000 up to the crash; exact up to the crash\n"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pepys.cli import main
 from pepys.clock import SystemClock
 from pepys.errors import DeviceMissing, PepysError, Usage
 from pepys.model.ids import new_session_id
+from pepys.model.session import Session
 from pepys.record import cameras, probe
 from pepys.record.spec import RecordSpec
 from pepys.review.overview import overview
@@ -41,11 +42,11 @@ def camera_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras, "list_cameras", lambda: [cameras.Camera("/dev/video2", "A camera")])
 
 
-def spec_of(home: Path, session: str | None = None, **asked: Any) -> RecordSpec:
+def spec_of(home: Path, before: Session | None = None, **asked: Any) -> RecordSpec:
     """The order for a recorder that a request becomes."""
     clock = SystemClock()
     request, settings = validate(StartRequest(**asked), clock)
-    return make_spec(home, request, settings, clock, session)
+    return make_spec(home, request, settings, clock, before)
 
 
 def asked_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> StartRequest:
@@ -231,9 +232,8 @@ def test_a_session_that_goes_on_keeps_out_what_it_kept_out(home: Path) -> None:
     first = spec_of(home, exclude=("from flag",), sources=("window:a", "window:b"), layout="grid:1")
     write_settings('[record]\nexclude = ["new"]\n')
     request = request_from_json(json.loads(json.dumps(first.config)))
-    again = spec_of(
-        home, new_session_id(1), **{name: getattr(request, name) for name in ("exclude", "sources", "layout")}
-    )
+    before = Session(new_session_id(1), "kept", "interrupted", 0, 0)
+    again = spec_of(home, before, **{name: getattr(request, name) for name in ("exclude", "sources", "layout")})
     assert again.exclude == ("from flag", "from settings", "new")
     assert (again.sources, again.layout, again.resume) == (("window:a", "window:b"), "grid:1", True)
 

@@ -96,7 +96,7 @@ def test_a_track_that_was_off_when_it_crashed_lost_nothing() -> None:
         span(1, 5, 2), replace(INIT, span=1), segment(0, 1, 5_000, 800),
     )  # fmt: skip
     assert track_of(view).losses == ()
-    begun = fold(span(0, 0, 0), INIT, ev.SpanEnded(0, NS_PER_S, 0), ev.GapNoted(NS_PER_S, None, "crash"))
+    begun = fold(span(0, 0, 0), TRACK, INIT, ev.SpanEnded(0, NS_PER_S, 0), ev.GapNoted(NS_PER_S, None, "crash"))
     assert [loss.samples for loss in track_of(begun).losses] == [48_000], "it had begun, and nothing came to the disk"
 
 
@@ -156,3 +156,17 @@ def test_corrections_add_up_and_switches_are_kept() -> None:
     assert track.drift == SoundDrift(100, 960, 1, 110)
     assert [(switch.device, switch.before) for switch in track.switches] == [("B", "A")]
     assert view.sound_graph == {"nodes": [1]}
+
+
+def test_what_gains_and_mixes_were_set_to_last_is_kept_though_a_later_graph_lacks_them() -> None:
+    def graph(*nodes: tuple[str, str, object]) -> ev.SoundGraphSet:
+        return ev.SoundGraphSet(
+            0, {"nodes": [{"name": name, "kind": kind, "params": params} for name, kind, params in nodes]}
+        )
+
+    muted = {"gain_db": 0.0, "muted": True}
+    view = fold(
+        graph(("mic", "microphone", {}), ("mic.gain", "gain", {}), ("mix", "mix", {"balance": 3})),
+        graph(("mic.gain", "gain", muted)), graph(("odd", "gain", "text")),
+    )  # fmt: skip
+    assert view.sound_set == {"mic.gain": muted, "mix": {"balance": 3}, "odd": {}}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import select
 import struct
 import threading
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pepys.clock import FakeClock
-from pepys.errors import DeviceMissing, Usage
+from pepys.errors import Usage
 from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_STALL_NS
 from pepys.record.adapters.made_sound import FileSound, MadeSound, Tone
 from pepys.record.adapters.sound_opening import open_sound
@@ -36,9 +38,17 @@ def due(source: SoundSource) -> tuple[list[SoundBlock], SourceEnded | None]:
     return blocks, None
 
 
+def begin(source: SoundSource) -> None:
+    """Wait until a file plays: its first sample is due from now on."""
+    assert isinstance(source, FileSound)
+    while not source.begun:
+        assert select.select([source.fileno()], [], [], 6)[0] and not source.poll()
+
+
 def played(source: SoundSource, clock: FakeClock, seconds: float = 60) -> tuple[NDArray[np.int16], SourceEnded]:
     """A source to its end, in steps of a tenth of a second; its decoder is waited for."""
     parts: list[NDArray[np.int16]] = []
+    begin(source)
     for _ in range(int(seconds * 10)):
         clock.advance(NS_PER_S // 10)
 
@@ -150,6 +160,7 @@ def test_a_looped_file_that_goes_away_is_lost(tmp_path: Path) -> None:
     clock = FakeClock()
     path = wav(tmp_path / "a.wav", 3)
     with closing(FileSound(path, 1, clock, loop=True)) as source:
+        begin(source)
         path.unlink()
         ended = played(source, clock)[1]
     assert ended.reason == "device_lost" and "No such file" in ended.message
@@ -191,9 +202,48 @@ def test_a_file_without_sound_is_refused_in_words(tmp_path: Path, what: str) -> 
     make, words = BROKEN[what]
     path = tmp_path / "thing.wav"
     make(path)
-    with pytest.raises(DeviceMissing, match=words) as told:
-        FileSound(path, 2, FakeClock())
-    assert str(path) in told.value.message and told.value.remedy
+    with closing(FileSound(path, 2, FakeClock())) as source:
+        _, ended = wait_until(lambda: (told := due(source))[1] and told, what="its end")
+        assert ended.reason == "device_lost" and ended.message.startswith(f"{path} ")
+        assert re.search(words, ended.message)
+        assert not source.poll(), "the end is told once"
+
+
+def test_a_file_is_opened_by_nobody_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, gate = wav(tmp_path / "a.wav"), threading.Event()
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda given: gate.wait(10) and is_dir(given))
+    clock = FakeClock()
+    with closing(FileSound(path, 1, clock)) as source:
+        clock.advance(NS_PER_S)
+        assert not source.poll(), "a disk that does not answer holds nobody up"
+        gate.set()
+        begin(source)
+        assert not source.poll(), "it begins now, not when it was opened"
+        pcm, _ = played(source, clock)
+    assert len(pcm) == 48_000
+
+
+def test_a_file_that_does_not_answer_has_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, gate = wav(tmp_path / "a.wav"), threading.Event()
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda given: gate.wait(10) and is_dir(given))
+    FileSound(path, 1, FakeClock()).close()
+    for _ in range(3):
+        with closing(FileSound(path, 1, FakeClock())) as again:
+            (ended,) = again.poll()
+            assert isinstance(ended, SourceEnded) and ended.message == f"{path} does not answer"
+    assert [thread.name for thread in threading.enumerate()].count("sound file") == 1
+    gate.set()
+    wait_until(lambda: "sound file" not in [thread.name for thread in threading.enumerate()], what="its end")
+    with closing(FileSound(path, 1, FakeClock())) as source:
+        begin(source)
+        assert not source.poll()
+
+
+def test_a_user_who_does_not_exist_has_no_files() -> None:
+    with pytest.raises(Usage, match=r"~nosuchuser/x\.wav names a user who does not exist"):
+        open_sound("file", {"path": "~nosuchuser/x.wav", "loop": False, "channels": 1}, FakeClock())
 
 
 def test_damage_within_a_file_is_passed_over(tmp_path: Path) -> None:

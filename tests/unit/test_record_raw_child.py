@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -43,7 +47,7 @@ def test_any_bytes_are_samples_and_parts_of_frames_wait_for_the_rest(threaded: b
 def test_half_a_frame_at_the_end_is_no_frame(threaded: bool) -> None:
     data, ended = heard(script("out(b'abcdefg')\nsys.exit(3)", channels=2, threaded=threaded))
     assert data == b"abcd"
-    assert ended.message == "the program that records it ended with status 3"
+    assert ended.message == "the program that records it ended with status 3; 3 bytes of a torn frame left out"
 
 
 @either
@@ -68,6 +72,29 @@ def test_a_child_that_closes_its_pipe_and_lives_on_is_over_and_is_ended(threaded
     assert not Path(f"/proc/{source.pid}").exists()
     assert (list(source.poll()), source.fileno()) == ([], -1)
     wait_until(lambda: not [t for t in threading.enumerate() if t.name == "sound pipe"], what="its threads' end")
+
+
+def test_a_child_that_closes_its_pipe_and_lives_on_holds_nobody_up() -> None:
+    clock = SystemClock()
+    with closing(script("os.close(1)\ntime.sleep(600)")) as source:
+        select.select([source.fileno()], [], [], 6)
+        longest_ns, ended = 0, False
+        while not ended:
+            before_ns = clock.now_ns()
+            ended = bool(source.poll())
+            longest_ns = max(longest_ns, clock.now_ns() - before_ns)
+    assert longest_ns < limits.SOUND_CHILD_END_S * limits.NS_PER_S / 2
+
+
+def test_a_child_that_cannot_be_ended_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SOUND_CHILD_KILL_S", 0.01)
+    source = script("time.sleep(600)")
+    with monkeypatch.context() as stubborn:
+        stubborn.setattr(subprocess.Popen, "kill", lambda child: None)
+        source.close()
+    assert Path(f"/proc/{source.pid}").exists() and source.fileno() == -1
+    os.kill(source.pid, signal.SIGKILL)
+    os.waitpid(source.pid, 0)
 
 
 @either

@@ -148,5 +148,5 @@ def test_a_file_is_named_by_a_path_that_means_something(monkeypatch: pytest.Monk
     graph = SoundGraph((Node("song", "file", {"path": "~/a.wav"}), encoder("a", "audio.a")), (("song", "a"),))
     assert file_path(graph.node("song")) == Path("/somebody/a.wav")
     check_recordable(graph)
-    with pytest.raises(Usage, match="node song names a user who does not exist: ~nosuchuser/x.wav"):
+    with pytest.raises(Usage, match=r"node song names a user who does not exist: ~nosuchuser/x\.wav"):
         check_recordable(graph.changed("song", path="~nosuchuser/x.wav"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +16,15 @@ from pepys.errors import DeviceMissing, Usage
 from pepys.media.sound_filters import Pcm
 from pepys.model import events as ev
 from pepys.model.sound_graph import Node, SoundGraph
+from pepys.record import capture, following
+from pepys.record.devices import Devices
 from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.playback import SpanPlace
 from pepys.record.ports import SoundBlock, SoundCapabilities, SoundEvent, SourceEnded
 from pepys.record.sound import samples_in
 from pepys.record.soundboard import SoundBoard
+from pepys.record.spec import RecordSpec
 from pepys.record.wire import Message
 
 GRAPH = SoundGraph(
@@ -153,9 +158,9 @@ def test_a_device_that_dies_unheard_is_told_at_the_next_step(bench: Bench) -> No
 
 def test_what_is_muted_is_silent_and_counted(bench: Bench) -> None:
     bench.play(10)
-    graph = bench.board.set(["mic"], [], None)
-    assert graph.node("mic.gain").params["muted"] is True
-    assert bench.board.to_json() == {"gains": {"mic": {"gain_db": 0.0, "muted": True}}, "balance": None}
+    bench.board.set(["mic"], [], None)
+    assert bench.board.graph is not None and bench.board.graph.node("mic.gain").params["muted"] is True
+    assert bench.board.desk.to_json() == {"gains": {"mic": {"gain_db": 0.0, "muted": True}}, "balance": None}
     bench.play(10)
     assert not bench.mixed[-1].any()
     bench.board.set([], ["audio.mic"], None)
@@ -165,13 +170,39 @@ def test_what_is_muted_is_silent_and_counted(bench: Bench) -> None:
     assert 9 * 8640 <= account.muted <= 10 * 8640 and account.captured == account.encoded
 
 
+def test_a_default_device_that_is_not_there_is_recorded_from_when_there_is_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    told: list[Callable[[Devices], None]] = []
+    device = Piped(bench.clock, _ENOUGH_NS)
+
+    def watch(_loop: object, _clock: object, on_devices: Callable[[Devices], None]) -> SimpleNamespace:
+        told.append(on_devices)
+        return SimpleNamespace(start=lambda: None, stop=lambda: None, ask=lambda: None, answers=True)
+
+    monkeypatch.setattr(following, "DeviceWatch", watch)
+    monkeypatch.setattr(capture, "open_device", lambda name, channels, clock: device)
+    nodes = (Node("mic", "microphone", {"follow_default": True}), GRAPH.node("own"))
+    graph = SoundGraph(nodes, (("mic", "own"),)).to_json()
+    spec = RecordSpec(str(home), "s", "n", "s.sock", "s.json", sound_graph=graph)
+    board = capture.Capture(spec, bench.loop, bench.health, lambda _work: True, lambda _what, _why: None).sounds
+    board.open()
+    mic = board.inputs["mic"]
+    assert mic.dead and mic.seen.detail == "there is no default microphone"
+    told[-1](Devices(("a sink.monitor",), "a sink.monitor", "a sink.monitor"))
+    assert mic.dead, "a monitor is no microphone, whatever the server says"
+    told[-1](Devices(("m0",), "m0", ""))
+    assert [source is device for source in mic.sources] == [True]
+    board.stop()
+
+
 def test_a_gain_behind_a_filter_is_the_sources_own(bench: Bench) -> None:
     nodes = (Node("mic", "microphone"), Node("low", "high_pass"), Node("loud", "gain"), GRAPH.node("own"))
     graph = SoundGraph(nodes, (("mic", "low"), ("low", "loud"), ("loud", "own")))
     board = SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, graph)
     board.set(["mic"], [], None)
-    assert board.to_json()["gains"] == {"mic": {"gain_db": 0.0, "muted": True}}
-    assert not board._warns("audio.mic"), "that nothing is heard of what was muted is no news"
+    assert board.desk.to_json()["gains"] == {"mic": {"gain_db": 0.0, "muted": True}}
+    assert not board.desk.warns("mic"), "that nothing is heard of what was muted is no news"
 
 
 def test_what_cannot_be_set_changes_nothing(bench: Bench) -> None:
@@ -218,3 +249,41 @@ def test_levels_are_told_and_kept_a_second_at_a_time(bench: Bench) -> None:
     told = [push for push in bench.pushed if push["push"] == "levels"]
     assert len(told) == 2 and len(told[0]["levels"]["audio.mic"]["peaks"]) == 20
     assert bench.health.tracks["audio.mic"].level is not None
+
+
+def test_every_track_of_a_source_tells_what_became_of_it(bench: Bench) -> None:
+    nodes = (*GRAPH.nodes, Node("clean", "high_pass"), Node("second", "encoder", {"track": "audio.clean"}))
+    graph = SoundGraph(nodes, (*GRAPH.edges, ("mic.gain", "clean"), ("clean", "second")))
+    health = Health(lambda events, _then: bench.events.extend(events), bench.pushed.append)
+    board = SoundBoard(bench.clock, bench.loop, health, lambda _node, _name: bench.device, graph)
+    bench.board.finish(bench.clock.now_ns(), rests=True)
+    bench.board.stop()
+    bench.device, bench.board = Piped(bench.clock, _ENOUGH_NS), board
+    bench.events.clear()
+    board.open()
+    bench.device.play(limits.SOUND_SETTLE_BLOCKS)
+    bench.loop.turn(0)
+    board.prepare()
+    board.begin(SpanPlace(1, bench.clock.now_ns(), 0, 0), lambda _work: True, None)
+    bench.play(10)
+    bench.device.die()
+    board.step()
+    bench.clock.advance(limits.NS_PER_S)
+    board.finish(bench.clock.now_ns(), rests=True)
+    told = {event.track: event for event in bench.events if isinstance(event, ev.SoundAccounted)}
+    assert sorted(told) == ["audio.clean", "audio.mic", "audio.mix"]
+    assert told["audio.clean"].silent == told["audio.mic"].silent > 40_000
+    assert len({account.encoded for account in told.values()}) == 1
+    gaps = {event.track for event in bench.events if isinstance(event, ev.GapNoted)}
+    assert gaps == {"audio.clean", "audio.mic"}
+    warned = [push for push in bench.pushed if push["push"] == "warning"]
+    assert len({push["track"] for push in warned}) <= 1
+
+
+def test_a_source_that_is_heard_past_its_gain_is_not_called_muted(bench: Bench) -> None:
+    graph = SoundGraph((*GRAPH.nodes, Node("raw", "encoder", {"track": "audio.raw"})), (*GRAPH.edges, ("mic", "raw")))
+    board = SoundBoard(bench.clock, bench.loop, bench.health, lambda _node, _name: bench.device, graph)
+    with pytest.raises(Usage, match="it reaches the node raw past its gain"):
+        board.set(["mic"], [], None)
+    board.set(["mic.gain"], [], None)
+    assert board.graph is not None and board.graph.node("mic.gain").params["muted"] is True

@@ -33,7 +33,8 @@ def export(
     """Write a session to a file: film, sound, subtitles, text or data.
 
     The film (mp4) is the recorded stream, moved and not coded again; pauses are closed in it, and subtitles (srt, vtt)
-    run on its time. An existing file is replaced once the new one is whole. Film and sound that are damaged in part are
+    run on its time. The sound (wav) is the mix as it was recorded, with its balance and its mutes; --track takes one
+    device alone. An existing file is replaced once the new one is whole. Film and sound that are damaged in part are
     written without that part, which is named, and the exit code is 9.
     """
     from dataclasses import asdict

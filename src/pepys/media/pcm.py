@@ -1,7 +1,8 @@
 """Stored sound back to samples on the media timeline: for speech to text, and for WAV files.
 
 Nothing is held in memory but one fragment a track. Holes of a track (a device that was away, a late start) become
-silence in a file, and are left out of blocks, which name their place instead.
+silence in a file, and are left out of blocks, which name their place instead. In a file every unbroken stretch begins
+and ends in a short fade: sound that is cut in the middle of a wave clicks.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from pepys.errors import Damaged, Usage
-from pepys.limits import NS_PER_S, SOUND_BLOCK_SAMPLES
+from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_BLOCK_SAMPLES
 from pepys.media.fmp4 import SoundConfig, TrackHeader, TrackRun, parse_fragments, parse_init
 from pepys.media.sound import SoundDecoder
 
 _WAV_HEADER_BYTES = 44
 _WAV_BYTES = 2**32 - 1 - _WAV_HEADER_BYTES
+_LAYOUTS: Final = {1: "mono", 2: "stereo"}
+_FADE_NS: Final = 5 * NS_PER_MS
+_ROUNDED: Final = 2
+"""Samples by which places may differ that are rounded: no hole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class PcmBlock:
-    """Mono samples whose first stands at `media_ns`; blocks of one track rise and do not overlap."""
+    """Samples whose first stands at `media_ns`, (n,) of one channel or (n, 2); blocks of one track do not overlap."""
 
     media_ns: int
     samples: NDArray[np.int16]
@@ -47,15 +52,23 @@ def decode_pcm(spans: Iterable[Span], rate: int = 16_000) -> Iterator[PcmBlock]:
         Damaged: a packet does not decode.
     """
     for span in spans:
-        track = next((track for track in parse_init(span.init) if isinstance(track.config, SoundConfig)), None)
-        if track is not None:
-            yield from _decode_span(track, span.fragments, rate)
+        yield from _decode_span(span, rate, 1)
 
 
-def _decode_span(track: TrackHeader, fragments: Iterable[bytes], rate: int) -> Iterator[PcmBlock]:
-    assert isinstance(track.config, SoundConfig)
-    reader = _SpanReader(track.config, rate)
-    for data in fragments:
+def _sound_of(span: Span) -> tuple[TrackHeader, SoundConfig] | None:
+    for track in parse_init(span.init):
+        if isinstance(track.config, SoundConfig):
+            return track, track.config
+    return None
+
+
+def _decode_span(span: Span, rate: int, channels: int) -> Iterator[PcmBlock]:
+    found = _sound_of(span)
+    if found is None:
+        return
+    track, config = found
+    reader = _SpanReader(config, rate, channels)
+    for data in span.fragments:
         for run in parse_fragments(data):
             if run.track_id == track.track_id:
                 yield from reader.read(run)
@@ -65,8 +78,10 @@ def _decode_span(track: TrackHeader, fragments: Iterable[bytes], rate: int) -> I
 class _SpanReader:
     """Decodes and resamples one span; a hole in decode times begins a new stretch."""
 
-    def __init__(self, config: SoundConfig, rate: int) -> None:
-        self._config, self._rate = config, rate
+    def __init__(self, config: SoundConfig, rate: int, channels: int) -> None:
+        self._config, self._rate, self._channels = config, rate, channels
+        # One channel becomes two by being told twice: the resampler would turn it down.
+        self._taken = min(channels, config.channels)
         self._decoder = SoundDecoder(config)
         self._resampler: Any = None
         self._expected: int | None = None
@@ -76,7 +91,7 @@ class _SpanReader:
         """The samples of one run."""
         if run.decode_time != self._expected:
             yield from self.end()
-            self._resampler = av.AudioResampler("s16", "mono", self._rate)
+            self._resampler = av.AudioResampler("s16", _LAYOUTS[self._taken], self._rate)
             self._start, self._given = run.decode_time, 0
         try:
             blocks = [self._decoder.decode(sample.data)[: sample.duration] for sample in run.samples]
@@ -86,9 +101,7 @@ class _SpanReader:
             ) from error
         self._expected = run.decode_time + sum(sample.duration for sample in run.samples)
         samples = np.ascontiguousarray(np.concatenate(blocks)).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(
-            samples, format="flt", layout="mono" if self._config.channels == 1 else "stereo"
-        )
+        frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=_LAYOUTS[self._config.channels])
         frame.sample_rate = self._config.rate
         yield from self._block(self._resampler.resample(frame))
 
@@ -101,24 +114,30 @@ class _SpanReader:
     def _block(self, frames: Sequence[Any]) -> Iterator[PcmBlock]:
         for frame in frames:
             samples: NDArray[np.int16] = frame.to_ndarray().reshape(-1)
+            if self._channels > 1:
+                samples = samples.reshape(-1, self._taken).repeat(self._channels // self._taken, axis=1)
             media_ns = self._start * NS_PER_S // self._config.rate + self._given * NS_PER_S // self._rate
             self._given += len(samples)
             if len(samples):
                 yield PcmBlock(media_ns, samples)
 
 
-def write_wav(tracks: Sequence[Iterable[Span]], target: BinaryIO, rate: int = 48_000) -> int:
-    """Mix tracks on the media timeline into a mono WAV file of 16 bits; its length in nanoseconds.
+def write_wav(tracks: Sequence[Sequence[Span]], target: BinaryIO, rate: int = 48_000) -> int:
+    """The sum of tracks on the media timeline as a WAV file of 16 bits; its length in nanoseconds.
+
+    It has two channels where anything in it has, else one.
 
     Raises:
-        Usage: the sound is longer than a WAV file can hold (12.4 hours at 48 kHz).
+        Usage: the sound is longer than a WAV file can hold (6.2 hours of stereo at 48 kHz, 12.4 of mono).
         Damaged: a packet does not decode.
     """
-    timelines = [_Timeline(decode_pcm(spans, rate), rate) for spans in tracks]
+    found = [_sound_of(span) for spans in tracks for span in spans]
+    channels = max((config.channels for _, config in filter(None, found)), default=1)
+    timelines = [_Timeline(_faded_spans(spans, rate, channels), rate, channels) for spans in tracks]
     target.write(bytes(_WAV_HEADER_BYTES))
     written = 0
     while blocks := [block for timeline in timelines if len(block := timeline.read(SOUND_BLOCK_SAMPLES))]:
-        mixed = np.zeros(max(len(block) for block in blocks), np.int32)
+        mixed = np.zeros((max(len(block) for block in blocks), *blocks[0].shape[1:]), np.int32)
         for block in blocks:
             mixed[: len(block)] += block
         data = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
@@ -127,38 +146,95 @@ def write_wav(tracks: Sequence[Iterable[Span]], target: BinaryIO, rate: int = 48
         target.write(data)
         written += len(data)
     target.seek(0)
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16)
+    size = 2 * channels
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * size, size, 16)
     target.write(struct.pack("<4sI4s", b"RIFF", 36 + written, b"WAVE") + form + struct.pack("<4sI", b"data", written))
     target.seek(0, 2)
-    return written // 2 * NS_PER_S // rate
+    return written // size * NS_PER_S // rate
+
+
+def _faded_spans(spans: Iterable[Span], rate: int, channels: int) -> Iterator[PcmBlock]:
+    for span in spans:
+        yield from _faded(_decode_span(span, rate, channels), rate)
+
+
+def _faded(blocks: Iterator[PcmBlock], rate: int) -> Iterator[PcmBlock]:
+    """The blocks of one span, each unbroken stretch with a fade at its start and one at its end."""
+    length = rate * _FADE_NS // NS_PER_S
+    held: PcmBlock | None = None
+    begun = False
+    for block in blocks:
+        if held is not None and abs(_ticks(block.media_ns, rate) - _ticks(held.media_ns, rate) - len(held.samples)) > (
+            _ROUNDED
+        ):
+            yield _fade(held, length, first=not begun, last=True)
+            held, begun = None, False
+        if held is not None:
+            block = PcmBlock(held.media_ns, np.concatenate((held.samples, block.samples)))
+        given = len(block.samples) - length
+        if given < length:
+            held = block
+            continue
+        # As much as a fade takes is held back: the stretch may end with it.
+        yield _fade(PcmBlock(block.media_ns, block.samples[:given]), length, first=not begun)
+        begun = True
+        held = PcmBlock(block.media_ns + given * NS_PER_S // rate, block.samples[given:])
+    if held is not None:
+        yield _fade(held, length, first=not begun, last=True)
+
+
+def _fade(block: PcmBlock, length: int, *, first: bool, last: bool = False) -> PcmBlock:
+    """The block with its beginning or end faded; one shorter than the fades it needs has shorter ones."""
+    if not first and not last:
+        return block
+    samples = block.samples.astype(np.float32)
+    length = min(length, len(samples) // (first + last))
+    ramp = ((np.arange(length, dtype=np.float32) + 0.5) / max(1, length)).reshape(-1, *(1,) * (samples.ndim - 1))
+    if first:
+        samples[:length] *= ramp
+    if last:
+        samples[len(samples) - length :] *= ramp[::-1]
+    return PcmBlock(block.media_ns, np.rint(samples).astype(np.int16))
+
+
+def _ticks(media_ns: int, rate: int) -> int:
+    return (media_ns * rate + NS_PER_S // 2) // NS_PER_S
 
 
 class _Timeline:
     """A track's blocks as one stream of samples from media time 0, holes filled with silence."""
 
-    def __init__(self, blocks: Iterator[PcmBlock], rate: int) -> None:
-        self._blocks, self._rate = blocks, rate
-        self._waiting: list[NDArray[np.int16]] = []
-        self._held = self._position = 0
+    def __init__(self, blocks: Iterator[PcmBlock], rate: int, channels: int = 1) -> None:
+        self._pieces = _unbroken(blocks, rate, channels)
+        self._waiting: list[NDArray[np.int16]] = [_silence(0, channels)]
+        self._held = 0
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """The next `samples`, fewer only at the end, none after it."""
-        while self._held < samples and (block := next(self._blocks, None)) is not None:
-            self._add(block)
-        whole = np.concatenate(self._waiting) if self._waiting else np.zeros(0, np.int16)
+        while self._held < samples and (piece := next(self._pieces, None)) is not None:
+            self._waiting.append(piece)
+            self._held += len(piece)
+        whole = np.concatenate(self._waiting)
         self._waiting = [whole[samples:]]
         self._held = len(self._waiting[0])
         return whole[:samples]
 
-    def _add(self, block: PcmBlock) -> None:
-        start = (block.media_ns * self._rate + NS_PER_S // 2) // NS_PER_S
+
+def _unbroken(blocks: Iterator[PcmBlock], rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
+    position = 0
+    for block in blocks:
+        missing = _ticks(block.media_ns, rate) - position
         # Within a stretch places are rounded: a sample more or less is no hole.
-        missing = start - self._position
         samples = block.samples if missing >= -1 else block.samples[-missing:]
         if missing > 1:
-            self._waiting.append(np.zeros(missing, np.int16))
-            self._held += missing
-            self._position += missing
-        self._waiting.append(samples)
-        self._held += len(samples)
-        self._position += len(samples)
+            position += missing
+            # Piece by piece: a track may be away for hours.
+            for _ in range(missing // SOUND_BLOCK_SAMPLES):
+                yield _silence(SOUND_BLOCK_SAMPLES, channels)
+            yield _silence(missing % SOUND_BLOCK_SAMPLES, channels)
+        yield samples
+        position += len(samples)
+
+
+def _silence(samples: int, channels: int) -> NDArray[np.int16]:
+    return np.zeros(samples if channels == 1 else (samples, channels), np.int16)

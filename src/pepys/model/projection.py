@@ -31,6 +31,7 @@ class _Fold:
     notes: dict[str, Note] = field(default_factory=dict)
     accounts: dict[str, dict[int, ev.SoundAccounted]] = field(default_factory=dict)
     sound_graph: dict[str, Any] | None = None
+    sound_set: dict[str, dict[str, Any]] = field(default_factory=dict)
     last_ns: int = 0
 
     def see(self, at_ns: int) -> None:
@@ -145,6 +146,10 @@ def _beat(fold: _Fold, event: ev.Beat) -> None:
 
 def _sound_graph_set(fold: _Fold, event: ev.SoundGraphSet) -> None:
     fold.sound_graph = event.graph
+    for node in event.graph.get("nodes", ()):
+        if isinstance(node, dict) and node.get("kind") in {"gain", "mix"}:
+            params = node.get("params")
+            fold.sound_set[str(node.get("name"))] = dict(params) if isinstance(params, dict) else {}
     fold.see(event.at_ns)
 
 
@@ -249,6 +254,7 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
         origin=started.origin if started else None,
         manifest=manifest_id,
         sound_graph=fold.sound_graph,
+        sound_set=fold.sound_set,
     )
 
 

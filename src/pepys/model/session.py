@@ -198,7 +198,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """All that is known of one session, without its media."""
+    """All that is known of one session, without its media.
+
+    `sound_graph` is the last one; `sound_set` has what each gain and mix of any of them was set to last, by name: a
+    graph lacks those whose device was not there.
+    """
 
     id: str
     name: str
@@ -220,6 +224,7 @@ class Session:
     origin: dict[str, str] | None = None
     manifest: str = ""
     sound_graph: dict[str, Any] | None = None
+    sound_set: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def duration_ns(self) -> int:

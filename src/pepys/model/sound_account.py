@@ -20,7 +20,10 @@ def samples_of(duration_ns: int) -> int:
 
 
 def accounts_of(
-    track: Track, told: Mapping[int, SoundAccounted], spans: tuple[Span, ...] = (), crashed: frozenset[int] = frozenset()
+    track: Track,
+    told: Mapping[int, SoundAccounted],
+    spans: tuple[Span, ...] = (),
+    crashed: frozenset[int] = frozenset(),
 ) -> tuple[SpanAccount, ...]:
     """The account of each span of which one was told or segments are there, in order; none where none was ever told.
 

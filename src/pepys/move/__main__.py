@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pepys.errors import Damaged, NotFound, PepysError, StorageProblem
 from pepys.limits import NS_PER_MS
 from pepys.media.remux import Span, write_mp4, write_wav
 from pepys.model.session import Segment, Session, Track
+from pepys.move.parts import Part
 from pepys.store import reader
 from pepys.store.handover import receive
 from pepys.store.store import Store
@@ -50,20 +51,24 @@ class _Source:
         self.missing: dict[tuple[str, int], dict[str, Any]] = {}
         self.segments = 0
 
-    def spans(self, track: Track) -> Iterator[Span]:
-        """The track's spans in order, each segment read when it is asked for."""
-        for init in track.inits:
-            segments = [segment for segment in track.segments if segment.span == init.span]
-            if not segments:
-                continue
-            try:
-                header = self._store.blobs.read(init.blob)
-            except (Damaged, NotFound) as error:
-                # Nothing of the span can be read without it.
-                for segment in segments:
-                    self._lost(track, segment, error)
-                continue
-            yield Span(header, self._fragments(track, segments))
+    def spans(self, parts: Sequence[Part]) -> list[Span]:
+        """The spans of a line, each segment read when it is asked for."""
+        return [span for part in parts if (span := self._span(*part)) is not None]
+
+    def _span(self, name: str, number: int) -> Span | None:
+        track = self._session.track(name)
+        init = next((init for init in track.inits if init.span == number), None) if track else None
+        if track is None or init is None:
+            return None
+        segments = [segment for segment in track.segments if segment.span == number]
+        try:
+            header = self._store.blobs.read(init.blob)
+        except (Damaged, NotFound) as error:
+            # Nothing of the span can be read without it.
+            for segment in segments:
+                self._lost(track, segment, error)
+            return None
+        return Span(header, self._fragments(track, segments))
 
     def _fragments(self, track: Track, segments: list[Segment]) -> Iterator[bytes]:
         for segment in segments:
@@ -98,15 +103,13 @@ def main(arguments: list[str]) -> int:
     try:
         store, order = receive(arguments)
         session = reader.load(store, order["session"])
-        tracks = [track for track in session.tracks if track.track in order["tracks"]]
-        source = _Source(store, session, _Meter(sum(track.bytes for track in tracks), _say))
+        source = _Source(store, session, _Meter(_size(session, order["lines"]), _say))
         with Path(order["to"]).open("wb") as target:
-            if order["format"] == "mp4":
-                spans = list(source.spans(tracks[0]))
-                if spans:
-                    write_mp4(spans, target)
-            else:
-                write_wav([source.spans(track) for track in tracks], target)
+            lines = [source.spans(parts) for parts in order["lines"]]
+            if order["format"] == "wav":
+                write_wav(lines, target)
+            elif lines[0]:
+                write_mp4(lines[0], target)
             source.check()
             target.flush()
             os.fsync(target.fileno())
@@ -121,6 +124,11 @@ def main(arguments: list[str]) -> int:
         return problem.exit_code
     _say({"done": True, "missing": sorted(source.missing.values(), key=lambda lost: (lost["start_ms"], lost["track"]))})
     return 0
+
+
+def _size(session: Session, lines: Sequence[Sequence[Part]]) -> int:
+    parts = {(name, span) for line in lines for name, span in line}
+    return sum(part.bytes for track in session.tracks for part in track.segments if (track.track, part.span) in parts)
 
 
 def _segment(store: Store, session: Session, track: Track, segment: Segment) -> bytes:

@@ -20,13 +20,13 @@ from typing import Any, Final
 from pepys.errors import NotFound, PepysError, PermissionMissing, StorageProblem, Usage, from_json
 from pepys.limits import NS_PER_MS
 from pepys.model.session import Session
+from pepys.move.parts import MIX, Part, film_parts, mix_parts, sound_tracks, track_parts
 from pepys.move.words import WRITERS
 from pepys.store.handover import start_child
 from pepys.store.store import Store
 
 MEDIA_FORMATS: Final = ("mp4", "wav")
 FORMATS: Final = (*MEDIA_FORMATS, *WRITERS)
-PLAYBACK: Final = "video"
 SUBTITLES: Final = ("srt", "vtt")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -68,7 +68,7 @@ def export(
         session: what to write.
         target: the file; replaced when it exists.
         format: one of `FORMATS`; by the file's suffix unless given.
-        track: for wav, the one sound track to write (`mic`, `audio.mic`, ...); the mix of all unless given.
+        track: for wav, the one sound track to write (`mic`, `audio.mic`, ...); the mix as it was recorded unless given.
         progress: called with the share that is written, 0 to 1.
 
     Raises:
@@ -80,7 +80,7 @@ def export(
     kind = _format(target, format)
     if track is not None and kind != "wav":
         raise Usage("--track chooses a sound track, and only wav takes one", "export to a .wav file")
-    tracks = _tracks(session, kind, track)
+    lines = _lines(session, kind, track)
     missing: list[Missing] = []
     with _written(target) as temporary:
         if kind in WRITERS:
@@ -89,7 +89,7 @@ def export(
                 file.flush()
                 os.fsync(file.fileno())
         else:
-            order = {"session": session.id, "format": kind, "to": str(temporary), "tracks": tracks}
+            order = {"session": session.id, "format": kind, "to": str(temporary), "lines": lines}
             missing = _in_child(store, order, progress)
         size = temporary.stat().st_size
     return Exported(target, kind, size, session.duration_ns // NS_PER_MS, tuple(missing))
@@ -105,25 +105,27 @@ def _format(target: Path, given: str | None) -> str:
     raise Usage(f"{kind} is no format of an export", f"choose one of {known}")
 
 
-def _tracks(session: Session, kind: str, wanted: str | None) -> list[str]:
-    """The tracks that a format is made of."""
+def _lines(session: Session, kind: str, wanted: str | None) -> list[list[Part]]:
+    """What a format is made of: for wav, lines that are summed."""
     if kind in SUBTITLES and not any(ref.stage == "transcript" and not ref.error for ref in session.artifacts):
         raise NotFound(f"session {session.id} has no transcript", f"pepys enrich {session.id} makes one")
     if kind == "mp4":
-        film = session.track(PLAYBACK)
-        if film is None or not film.segments:
+        film = film_parts(session)
+        if not film:
             raise NotFound(f"session {session.id} has no video", "export the sound to a .wav file")
-        return [PLAYBACK]
+        return [film]
     if kind != "wav":
         return []
-    sounds = [track.track for track in session.tracks if track.track.startswith("audio.") and track.segments]
-    if not sounds:
+    mix = mix_parts(session)
+    if not mix:
         raise NotFound(f"session {session.id} has no sound", "export the film to an .mp4 file")
     if wanted is None:
-        return sounds
-    if found := [name for name in sounds if wanted in (name, name.removeprefix("audio."))]:
-        return found
-    raise NotFound(f"session {session.id} has no sound track {wanted}", f"it has {', '.join(sounds)}")
+        return mix
+    sounds = sound_tracks(session)
+    if found := next((name for name in sounds if wanted in (name, name.removeprefix("audio."))), None):
+        return [track_parts(session, found)]
+    known = f"it has {', '.join(sounds)}" if sounds else f"its sound is {MIX} in the film: leave --track out"
+    raise NotFound(f"session {session.id} has no sound track {wanted}", known)
 
 
 @contextlib.contextmanager

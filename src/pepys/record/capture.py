@@ -30,6 +30,7 @@ from pepys.record.stage import Done, Stage
 from pepys.record.writing import Fragment, InitHeader, Picture
 
 _ONE_OF_SEVERAL = "video."
+_DEFAULTS = {"microphone": "microphone", "system": "speaker"}
 _CODECS = {"video": "h264", "audio": "opus", "shots": shot_codec()}
 
 
@@ -85,6 +86,9 @@ class Capture:
 
     def _open_sound(self, node: Node, name: str) -> SoundSource:
         if node.kind in {"microphone", "system"}:
+            if not node.params["device"] and name == node.kind:
+                # The server's own idea of a default may be a monitor: only one that the policy chooses is recorded.
+                raise DeviceMissing(f"there is no default {_DEFAULTS[name]}", "connect one")
             return open_device(name, int(node.params["channels"]), self._clock)
         return open_sound(node.kind, node.params, self._clock)
 

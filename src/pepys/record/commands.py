@@ -75,7 +75,7 @@ class Commands:
             "spans": recorder.spans,
             "layout": recorder.capture.layout,
             "sources": recorder.capture.sources,
-            "sound": recorder.capture.sounds.to_json(),
+            "sound": recorder.capture.sounds.desk.to_json(),
             "tracks": [r.to_json(now_ns, written.get(r.track, 0)) for r in recorder.health.tracks.values()],
             "gaps_open": [
                 {"reason": gap.reason, "track": gap.track, "detail": gap.detail} for gap in recorder.health.open_gaps

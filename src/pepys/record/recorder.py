@@ -96,7 +96,7 @@ class Recorder:
             report.before = beginning.counters.get(report.track, (0, 0, 0))
         self.writer = Writer(beginning.writer, self._clock, self._loop.post, self._stop_full, beginning.view)
         self.capture.use_shots()
-        sound = self.capture.sounds.declared(beginning.at_ns)
+        sound = self.capture.sounds.desk.declared(beginning.at_ns)
         self.writer.events(*beginning.events, *sound, *self.health.events(beginning.at_ns))
         self._begin_span(base_ns)
         self._loop.set_timer("second", base_ns + limits.DISK_LOOK_NS, self._on_second)
@@ -244,7 +244,7 @@ class Recorder:
         """
         self._must_be("recording", "changed", "paused")
         self.capture.sounds.set(mute, unmute, balance)
-        noted = self.capture.sounds.declared(self.axis(self._clock.now_ns()))
+        noted = self.capture.sounds.desk.declared(self.axis(self._clock.now_ns()))
         self._work().events(*noted, then=lambda error: self._settle(self.state, done, error))
 
     def note(self, note: ev.NoteAdded, done: Then) -> bool:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 from pepys import limits
 from pepys.clock import Clock
-from pepys.errors import PepysError
+from pepys.errors import DeviceMissing, PepysError
 from pepys.media.silence import silence
 from pepys.record.account import Account, Part, Pcm, Placed, duration_of, samples_in
 from pepys.record.ports import SoundSource
-from pepys.record.sound_change import Corrections, SoundChange, SoundState
+from pepys.record.sound_change import Corrections, Manner, SoundChange, SoundState
 from pepys.record.sound_stream import Corrector, DeviceStream
 
 __all__ = ["Account", "Opener", "Pcm", "SoundChange", "SoundInput", "SoundState", "duration_of", "samples_in"]
@@ -62,7 +62,7 @@ class SoundInput:
         self._ticked_ns = 0
         self._retry_ns = 0
         self._backoff_ns = limits.SOUND_RETRY_MIN_NS
-        self._quiet = False
+        self._manner = Manner()
         self._soft = Corrections(step=False, every_ns=limits.SOUND_TOLD_NS)
         self._steps = Corrections(step=True, every_ns=limits.NS_PER_S)
 
@@ -108,8 +108,6 @@ class SoundInput:
             return True
         return self._stream is not None and self._stream.drift.wants_arrivals(self._clock.now_ns())
 
-    # --- the device
-
     def open(self) -> None:
         """Start the device; a failure to start counts as its death. What came to its end is not started again."""
         if self.finished:
@@ -119,8 +117,6 @@ class SoundInput:
             self._stream = self._start(self.device)
         except PepysError as error:
             self._lost(error.message)
-        except OSError as error:
-            self._lost(f"the device cannot be started: {error.strerror}")
 
     def switch(self, device: str, reason: str) -> None:
         """Let `device` take over once it delivers; until then, and should it fail, the one in force goes on."""
@@ -129,9 +125,8 @@ class SoundInput:
         self._next_reason = reason
         try:
             self._next = self._start(device)
-        except (PepysError, OSError) as error:
-            detail = error.message if isinstance(error, PepysError) else str(error.strerror)
-            self._changes.append(SoundChange("kept", self._where(), detail, reason, device, self.device))
+        except PepysError as error:
+            self._changes.append(SoundChange("kept", self._where(), error.message, reason, device, self.device))
 
     def read(self, *, at_arrival: bool = False) -> bool:
         """Take what has arrived; whether anything had. At an arrival its time counts: it is placed by the next call."""
@@ -172,9 +167,8 @@ class SoundInput:
         now_ns = self._clock.now_ns()
         if now_ns - self._ticked_ns > limits.SOUND_SILENT_NS // 2:
             # We slept, not the devices: one that gave something before has as long again to show that it lives.
-            for stream in (self._stream, self._next):
-                if stream is not None and stream.capture_ns >= stream.opened_ns:
-                    stream.opened_ns = now_ns
+            for stream in filter(None, (self._stream, self._next)):
+                stream.opened_ns = now_ns if stream.capture_ns >= stream.opened_ns else stream.opened_ns
         self._ticked_ns = now_ns
         if self._next is not None and self._next.mute_for_ns(now_ns) > 0:
             self._keep("the device gives no sound")
@@ -189,9 +183,8 @@ class SoundInput:
 
     def stop(self) -> None:
         """Let go of the devices and forget what was not given out."""
-        for stream in (self._stream, self._next):
-            if stream is not None:
-                stream.close()
+        for stream in filter(None, (self._stream, self._next)):
+            stream.close()
         self._stream = self._next = self._corrector = self._base_ns = self._joint = None
         self._placed.begin()
 
@@ -330,10 +323,12 @@ class SoundInput:
             self._put(self._corrector.end(), 0, self._placed.position)
         self._corrector = None
 
-    # --- inside: coming and going
-
     def _start(self, device: str) -> DeviceStream:
-        return DeviceStream(device, self._opener(device), self.channels, self._clock.now_ns(), self._closing)
+        try:
+            source = self._opener(device)
+        except OSError as error:
+            raise DeviceMissing(f"the device cannot be started: {error.strerror}") from error
+        return DeviceStream(device, source, self.channels, self._clock.now_ns(), self._closing)
 
     def _is_back(self, stream: DeviceStream) -> None:
         position = self._where()
@@ -352,16 +347,7 @@ class SoundInput:
             self._backoff_ns = limits.SOUND_RETRY_MIN_NS
             if self._base_ns is None:
                 self._changes.append(SoundChange("back", None))
-        still = stream.zeros > 0 or not stream.count
-        quiet = stream.zeros >= samples_in(limits.SOUND_QUIET_NS) or (self._quiet and still)
-        if quiet != self._quiet:
-            self._quiet = quiet
-            self._changes.append(SoundChange("quiet" if quiet else "heard", self._where(), device=stream.device))
-        fast = stream.drift.ppm > limits.SOUND_FAST_PPM
-        if fast and not stream.fast_told and stream.drift.seen_ns(stream.capture_ns) > limits.SOUND_FAST_NS:
-            stream.fast_told = True
-            detail = f"{stream.device} gives {1 + stream.drift.ppm / 1e6:.1f} times its rate"
-            self._changes.append(SoundChange("fast", self._where(), detail, ppm=stream.drift.ppm))
+        self._changes += self._manner.listen(stream, self._where())
 
     def _lost(self, message: str) -> None:
         if self._stream is not None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pepys import limits
+from pepys.record.account import samples_in
+from pepys.record.sound_stream import DeviceStream
+
 Kind = Literal["lost", "back", "switched", "kept", "corrected", "quiet", "heard", "fast"]
 
 
@@ -63,6 +67,28 @@ class SoundState:
     detail: str = ""
     capture_ns: int = 0
     attempt_ns: int = 0
+
+
+class Manner:
+    """How devices behave: that they give nothing but zeros, or far too much."""
+
+    def __init__(self) -> None:
+        self._quiet = False
+
+    def listen(self, stream: DeviceStream, position: int | None) -> list[SoundChange]:
+        """What the samples of the stream in force tell, at `position`."""
+        found: list[SoundChange] = []
+        still = stream.zeros > 0 or not stream.count
+        quiet = stream.zeros >= samples_in(limits.SOUND_QUIET_NS) or (self._quiet and still)
+        if quiet != self._quiet:
+            self._quiet = quiet
+            found.append(SoundChange("quiet" if quiet else "heard", position, device=stream.device))
+        fast = stream.drift.ppm > limits.SOUND_FAST_PPM
+        if fast and not stream.fast_told and stream.drift.seen_ns(stream.capture_ns) > limits.SOUND_FAST_NS:
+            stream.fast_told = True
+            detail = f"{stream.device} gives {1 + stream.drift.ppm / 1e6:.1f} times its rate"
+            found.append(SoundChange("fast", position, detail, ppm=stream.drift.ppm))
+        return found
 
 
 @dataclass(slots=True)

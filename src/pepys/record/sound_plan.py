@@ -143,6 +143,30 @@ def track_of(graph: SoundGraph, name: str) -> str:
     return track_of(graph, inputs[0]) if inputs else f"audio.{name}"
 
 
+def tracks_of(graph: SoundGraph, source: str) -> tuple[str, ...]:
+    """All tracks that hold the sound of one source alone; one of its own name where it is only heard in mixes."""
+    own = [str(node.params["track"]) for node in near(graph, source) if node.kind == "encoder"]
+    return tuple(track for track in own if track != MIX) or (track_of(graph, source),)
+
+
+def joined_tracks(graph: SoundGraph) -> tuple[str, ...]:
+    """The tracks in which several sources are mixed, but for the playback stream."""
+    own = {track for source in graph.sources() for track in tracks_of(graph, source.name)}
+    written = [str(node.params["track"]) for node in graph.of_kind("encoder")]
+    return tuple(track for track in written if track != MIX and track not in own)
+
+
+def muted_by(graph: SoundGraph, track: str) -> tuple[str, ...]:
+    """The gains through which all sound of a track has to go."""
+    encoder = next((node.name for node in graph.of_kind("encoder") if node.params["track"] == track), "")
+    gains = []
+    while encoder and len(inputs := graph.inputs(encoder)) == 1:
+        encoder = inputs[0]
+        if graph.node(encoder).kind == "gain":
+            gains.append(encoder)
+    return tuple(gains)
+
+
 def gain_of_source(graph: SoundGraph, name: str) -> str:
     """The gain that a source is muted by: the nearest one before any mix; empty for none."""
     return next((node.name for node in near(graph, name) if node.kind == "gain"), "")
@@ -161,9 +185,26 @@ def gain_of(graph: SoundGraph, word: str) -> str:
         if word in {source.name, track_of(graph, source.name)}:
             gain = gain_of_source(graph, source.name)
             if gain:
+                _check_whole(graph, source.name, gain)
                 return gain
-    known = [source.name for source in graph.sources()]
+    reached = [source.name for source in graph.sources() if gain_of_source(graph, source.name)]
+    known = list(dict.fromkeys([*reached, *(name for name in sorted(gains) if name not in _usual(reached))]))
+    if not known:
+        raise Usage(f"{word} cannot be muted: the sound graph has no gain", "give it one")
     raise Usage(f"{word} cannot be muted: there is no such sound", f"name one of {', '.join(known)}")
+
+
+def _check_whole(graph: SoundGraph, source: str, gain: str) -> None:
+    """A source that is muted must be heard nowhere."""
+    for node in graph.of_kind("encoder", "tap"):
+        before = graph.before(node.name)
+        if source in before and gain not in before:
+            what = f"{source} cannot be muted: it reaches the node {node.name} past its gain {gain}"
+            raise Usage(what, f"name {gain} to mute what goes through that, or put a gain before all of it")
+
+
+def _usual(sources: list[str]) -> set[str]:
+    return {f"{name}.gain" for name in sources}
 
 
 def mix_of(graph: SoundGraph) -> str:

@@ -163,23 +163,6 @@ def level_shape(level: Level) -> dict[str, float | bool]:
     }  # fmt: skip
 
 
-def account_of(
-    account: AccountOf, track: str, span: SoundSpan, place: SpanPlace, at_ns: int, muted: int, *, final: bool
-) -> ev.SoundAccounted:
-    """The account of a track now."""
-    stream = span.streams.get(track)
-    refused = stream.refused if stream is not None else 0
-    return account.at(track=track, span=place.span, at_ns=at_ns, muted=muted, refused=refused, final=final)
-
-
-class AccountOf(Protocol):
-    """Who counts what a device gave."""
-
-    def at(self, *, track: str, span: int, at_ns: int, muted: int, refused: int, final: bool) -> ev.SoundAccounted:
-        """The account as an event."""
-        ...
-
-
 def _meters(graph: SoundGraph) -> dict[str, str]:
     """The first meter of each track, and the track it is told of."""
     found: dict[str, str] = {}

@@ -6,7 +6,7 @@ nothing is journalled. Noticing it is left to `sound`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pepys import limits
@@ -22,47 +22,54 @@ QUIET: Final = f"recording, but nothing is heard: digital silence for {limits.SO
 class SoundTold:
     """Turns changes of inputs into states, gaps, events and warnings."""
 
-    def __init__(self, health: Health, warns: Callable[[str], bool]) -> None:
-        """Take who is told; `warns` says whether silence of a track is worth a word."""
-        self._health, self._warns = health, warns
+    def __init__(self, health: Health, tracks: Mapping[str, Sequence[str]], warns: Callable[[str], bool]) -> None:
+        """Take who is told.
+
+        Args:
+            health: of the tracks.
+            tracks: all that hold the sound of an input, by the input's own.
+            warns: whether silence of an input's own track is worth a word.
+        """
+        self._health, self._tracks, self._warns = health, tracks, warns
         self._elsewhere: dict[str, str] = {}
 
     def tell(self, sound: SoundInput, change: SoundChange, place: SpanPlace | None) -> None:
         """Tell one change of an input, in the span at `place` or in none."""
-        if place is None:
-            self._outside(sound, change)
-            return
+        for track in self._tracks[sound.track]:
+            if place is None:
+                self._outside(track, change)
+            else:
+                self._inside(track, sound, change, place)
+
+    def _inside(self, track: str, sound: SoundInput, change: SoundChange, place: SpanPlace) -> None:
         at_ns = place.at_ns + duration_of(change.position or 0)
         if change.kind == "lost":
             detail = f"{sound.device}: {change.detail}" if change.detail else sound.device
             if sound.finished:
-                self._health.set(sound.track, "off", at_ns, change.detail)
+                self._health.set(track, "off", at_ns, change.detail)
             elif sound.dead or place.at_ns == at_ns:
-                self._health.set(sound.track, "failed", at_ns, change.detail)
-            self._health.open_gap(sound.track, change.reason or _LOST, at_ns, detail)
+                self._health.set(track, "failed", at_ns, change.detail)
+            self._health.open_gap(track, change.reason or _LOST, at_ns, detail)
         elif change.kind == "back":
-            self._health.set(sound.track, "healthy", at_ns, self._elsewhere.get(sound.track, ""))
-            self._health.close_gap(sound.track, _LOST, at_ns)
+            self._health.set(track, "healthy", at_ns, self._elsewhere.get(track, ""))
+            self._health.close_gap(track, _LOST, at_ns)
         elif change.kind == "switched":
-            self._switched(sound, change, at_ns)
+            self._switched(track, change, at_ns)
         elif change.kind == "corrected":
             since_ns = place.at_ns + duration_of(change.since or 0)
             self._health.note(
-                ev.SoundCorrected(
-                    sound.track, at_ns, since_ns, change.inserted, change.dropped, change.ppm, change.step
-                )
+                ev.SoundCorrected(track, at_ns, since_ns, change.inserted, change.dropped, change.ppm, change.step)
             )
         else:
-            self._warn(sound, change, at_ns)
+            self._warn(track, sound, change, at_ns)
 
-    def _outside(self, sound: SoundInput, change: SoundChange) -> None:
+    def _outside(self, track: str, change: SoundChange) -> None:
         if change.kind in {"lost", "back"}:
-            self._health.set(sound.track, "failed" if change.lost else "healthy", None, change.detail)
+            self._health.set(track, "failed" if change.lost else "healthy", None, change.detail)
         elif change.kind == "switched":
-            self._health.tracks[sound.track].source = change.device
+            self._health.tracks[track].source = change.device
 
-    def _switched(self, sound: SoundInput, change: SoundChange, at_ns: int) -> None:
-        track = sound.track
+    def _switched(self, track: str, change: SoundChange, at_ns: int) -> None:
         self._health.tracks[track].source = change.device
         self._health.note(ev.DeviceSwitched(track, at_ns, change.device, change.before, change.reason))
         self._health.rename_gap(track, _LOST, f"{change.before} ({change.reason}), then {change.device}")
@@ -71,10 +78,9 @@ class SoundTold:
         self._health.set(track, "healthy", at_ns, self._elsewhere[track])
         self._say(track, "switched", f"switched from {change.before} to {change.device}: {change.reason}", at_ns)
 
-    def _warn(self, sound: SoundInput, change: SoundChange, at_ns: int) -> None:
-        track = sound.track
+    def _warn(self, track: str, sound: SoundInput, change: SoundChange, at_ns: int) -> None:
         if change.kind == "quiet":
-            if not self._warns(track):
+            if not self._warns(sound.track):
                 return
             self._health.set(track, "degraded", at_ns, QUIET)
             self._say(track, "quiet", QUIET, at_ns)
@@ -92,5 +98,7 @@ class SoundTold:
             self._say(track, "kept", text, at_ns)
 
     def _say(self, track: str, kind: str, text: str, at_ns: int) -> None:
+        if track not in self._tracks:
+            return  # another track of the same source says it
         at_ms = at_ns // limits.NS_PER_MS
         self._health.tell({"push": "warning", "track": track, "kind": kind, "text": text, "at_ms": at_ms})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from pepys import limits
 from pepys.clock import Clock
@@ -25,9 +24,10 @@ from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.playback import Give, SpanPlace
 from pepys.record.ports import SoundSource
-from pepys.record.sound import SoundInput, duration_of, samples_in
-from pepys.record.sound_plan import MIX, gain_of, gain_of_source, mix_of, track_of
-from pepys.record.sound_span import Playback, SoundSpan, Tapped, account_of, make_encoder
+from pepys.record.sound import Account, SoundInput, duration_of, samples_in
+from pepys.record.sound_desk import SoundDesk
+from pepys.record.sound_plan import MIX, joined_tracks, track_of, tracks_of
+from pepys.record.sound_span import Playback, SoundSpan, Tapped, make_encoder
 from pepys.record.sound_told import SoundTold
 
 Opener = Callable[[Node, str], SoundSource]
@@ -57,8 +57,10 @@ class SoundBoard:
             required: source nodes that must deliver before anything starts.
             ended: told soon after a source came to its end.
         """
-        self.graph = graph
+        self.desk = SoundDesk(graph)
         self.inputs: dict[str, SoundInput] = {}
+        self._tracks: dict[str, tuple[str, ...]] = {}
+        """All tracks that hold the sound of one source, by its first."""
         self._required, self._ended = frozenset(required), ended
         self._clock, self._loop, self._health, self._opener = clock, loop, health, opener
         self._encoders: dict[str, SoundEncoder] = {}
@@ -66,25 +68,29 @@ class SoundBoard:
         self._place: SpanPlace | None = None
         self._span: SoundSpan | None = None
         self._stepped_ns = 0
-        self._turns: dict[str, tuple[int, bool]] = {}
-        """Gains that are muted, or not any more, from a position on."""
         self.tapped: Tapped | None = None
         """Takes what the taps of the graph give; what nobody takes is let go."""
-        self._told = SoundTold(health, self._warns)
         wishes = [self._add(graph, node) for node in graph.sources()] if graph is not None else []
+        sources = {sound.track: name for name, sound in self.inputs.items()}
+        self._told = SoundTold(health, self._tracks, lambda track: self.desk.warns(sources[track]))
+        self._joined = joined_tracks(graph) if graph is not None else ()
+        for track in self._joined:
+            health.add(track, "mix")
         self._following = Following(clock, loop, [wish for wish in wishes if wish is not None], self._watch)
 
     def _add(self, graph: SoundGraph, node: Node) -> Wish | None:
         """A source to record; what it is to be recorded from where it is a device of the sound server."""
         device = str(node.params.get("device") or node.params.get("path") or node.kind)
         track = track_of(graph, node.name)
+        self._tracks[track] = tracks_of(graph, node.name)
 
         def opener(name: str) -> SoundSource:
             return self._opener(node, name)
 
         channels = int(node.params["channels"])
         self.inputs[node.name] = SoundInput(track, device, channels, opener, self._clock, self._unwatch)
-        self._health.add(track, device)
+        for each in self._tracks[track]:
+            self._health.add(each, device)
         if node.kind not in {"microphone", "system"}:
             return None
         return Wish(track, device, bool(node.params["follow_default"]), node.kind == "system")
@@ -148,14 +154,16 @@ class SoundBoard:
         if self.graph is None:
             return
         self._place = place
-        self._turns.clear()
+        self.desk.begin()
         self._stepped_ns = self._clock.now_ns()
         self._span = SoundSpan(self.graph, self._encoders, place, give, self._health, playback, self._on_tapped)
         for sound in self.inputs.values():
             sound.begin(place.base_ns)
-            if sound.delivers:
-                self._health.set(sound.track, "healthy", place.at_ns, self._health.tracks[sound.track].detail)
+            for track in self._tracks[sound.track] if sound.delivers else ():
+                self._health.set(track, "healthy", place.at_ns, self._health.tracks[track].detail)
             self._report(sound)
+        for track in self._joined:
+            self._health.set(track, "healthy", place.at_ns)
         self._loop.set_timer("sound", self._clock.now_ns() + limits.SOUND_STEP_NS, self.step)
 
     def step(self) -> None:
@@ -174,12 +182,12 @@ class SoundBoard:
         waits = False
         for name, sound in self.inputs.items():
             self._read_waiting(sound)
-            if sound.tick():
-                self._health.set(sound.track, "restarting", self._at(now_ns), sound.seen.detail)
+            for track in self._tracks[sound.track] if sound.tick() else ():
+                self._health.set(track, "restarting", self._at(now_ns), sound.seen.detail)
             self._watch(sound)
             sound.fill(now_ns)
             # A device whose clock is fast must not run ahead of the span, which may end now.
-            self._push(name, sound, sound.give(samples_in(now_ns - place.base_ns)))
+            self._push(name, sound.give(samples_in(now_ns - place.base_ns)))
             self._count(sound)
             self._report(sound)
             waits = waits or (sound.delivers and now_ns - sound.seen.capture_ns > limits.SOUND_STEP_NS)
@@ -211,7 +219,7 @@ class SoundBoard:
         until = samples_in(until_ns - place.base_ns)
         self._drain(until)
         for name, sound in self.inputs.items():
-            self._push(name, sound, sound.end(until, rests=rests))
+            self._push(name, sound.end(until, rests=rests))
             self._count(sound)
             self._report(sound)
         span.finish(until)
@@ -229,66 +237,35 @@ class SoundBoard:
         place, span = self._place, self._span
         if place is None or span is None:
             return
-        for name, sound in self.inputs.items():
-            if sound.track in span.streams:
-                at_ns = place.at_ns + duration_of(sound.position)
-                muted = span.run.muted(gain) if (gain := self._gain(name)) else 0
-                yield account_of(sound.account, sound.track, span, place, at_ns, muted, final=final)
+        of = {track: sound for sound in self.inputs.values() for track in self._tracks[sound.track]}
+        for track, stream in span.streams.items():
+            counted = of[track].account if track in of else Account(
+                delivered=stream.samples, captured=stream.samples, encoded=stream.samples
+            )  # fmt: skip
+            at_ns = place.at_ns + duration_of(counted.encoded)
+            muted = self.desk.silenced(span.run, track)
+            yield counted.at(
+                track=track, span=place.span, at_ns=at_ns, muted=muted, refused=stream.refused, final=final
+            )
 
     # --- what a user sets
 
-    def set(self, mute: Sequence[str], unmute: Sequence[str], balance: int | None) -> SoundGraph:
-        """Mute, unmute, balance, from now on; the graph as it is then.
+    @property
+    def graph(self) -> SoundGraph | None:
+        """How sound goes, as it was set; None for no sound."""
+        return self.desk.graph
+
+    def set(self, mute: Sequence[str], unmute: Sequence[str], balance: int | None) -> None:
+        """Mute, unmute, balance, from now on.
 
         Raises:
             Usage: there is no such sound; nothing is changed.
             DeviceMissing: no sound is recorded.
         """
-        graph = self.graph
-        if graph is None:
-            raise DeviceMissing("no sound is recorded", "start a recording with sound")
-        gains = {gain_of(graph, word): muted for words, muted in ((mute, True), (unmute, False)) for word in words}
-        mix = mix_of(graph) if balance is not None else ""
-        for name, muted in gains.items():
-            graph = graph.changed(name, muted=muted)
-        if balance is not None:
-            graph = graph.changed(mix, balance=balance)
-        self.graph = graph
-        if self._span is not None and self._place is not None:
-            self.step()
-            for name, muted in gains.items():
-                # Devices give their sound late: what comes now was said before the word. A mute is whole at its moment.
-                early_ns = limits.SOUND_RAMP_NS if muted else 0
-                turn = samples_in(max(0, self._clock.now_ns() - early_ns - self._place.base_ns))
-                self._turns[name] = turn, muted
-            if balance is not None:
-                self._span.run.set_balance(mix, balance)
-        return graph
-
-    def _gain(self, name: str) -> str:
-        return gain_of_source(self.graph, name) if self.graph is not None else ""
-
-    def _warns(self, track: str) -> bool:
-        """Whether silence of a track is worth a word: of a microphone that nobody muted."""
-        if self.graph is None:
-            return False
-        name = next((name for name, sound in self.inputs.items() if sound.track == track), "")
-        gain = self._gain(name)
-        muted = gain and self.graph.node(gain).params["muted"]
-        return not muted and self.graph.node(name).kind == "microphone"
-
-    def declared(self, at_ns: int) -> tuple[ev.SoundGraphSet, ...]:
-        """The graph that is in force from `at_ns` on the axis on, for the journal."""
-        return () if self.graph is None else (ev.SoundGraphSet(at_ns, self.graph.to_json()),)
-
-    def to_json(self) -> dict[str, Any]:
-        """Gains and balance as a status has them; a gain is named as a user mutes it."""
-        if self.graph is None:
-            return {"gains": {}, "balance": None}
-        words = {self._gain(name): name for name in self.inputs}
-        gains = {words.get(node.name, node.name): dict(node.params) for node in self.graph.of_kind("gain")}
-        mixes = [node for node in self.graph.of_kind("mix") if len(self.graph.inputs(node.name)) == 2]
-        return {"gains": gains, "balance": mixes[0].params["balance"] if len(mixes) == 1 else None}
+        self.step()
+        place, run = self._place, self._span.run if self._span is not None else None
+        now = samples_in(self._clock.now_ns() - place.base_ns) if place is not None else 0
+        self.desk.set(mute, unmute, balance, run, now)
 
     def samples(self, track: str) -> int:
         """Samples of a track of its own in the span that runs; 0 where it has none."""
@@ -301,24 +278,16 @@ class SoundBoard:
         if self.tapped is not None:
             self.tapped(name, rate, at_ns, pcm)
 
-    def _push(self, name: str, sound: SoundInput, pcm: Pcm) -> None:
-        """Push what a source gave; a gain turns at its position."""
-        assert self._span is not None and self.graph is not None
-        run, start = self._span.run, sound.account.encoded - len(pcm)
-        for gain, (position, muted) in sorted(self._turns.items(), key=lambda item: item[1][0]):
-            if name in self.graph.before(gain) and position < start + len(pcm):
-                before = max(0, position - start)
-                run.push(name, pcm[:before])
-                run.set_gain(gain, muted=muted)
-                pcm, start = pcm[before:], start + before
-                del self._turns[gain]
-        run.push(name, pcm)
+    def _push(self, name: str, pcm: Pcm) -> None:
+        assert self._span is not None
+        self.desk.push(self._span.run, name, self.inputs[name].account.encoded - len(pcm), pcm)
 
     def _count(self, sound: SoundInput) -> None:
-        report = self._health.tracks[sound.track]
-        report.attempt_ns, report.capture_ns = sound.seen.attempt_ns, sound.seen.capture_ns
         account = sound.account
-        report.captured, report.dropped, report.encoded = account.captured, account.silent, account.encoded
+        for track in self._tracks[sound.track]:
+            report = self._health.tracks[track]
+            report.attempt_ns, report.capture_ns = sound.seen.attempt_ns, sound.seen.capture_ns
+            report.captured, report.dropped, report.encoded = account.captured, account.silent, account.encoded
 
     def _report(self, sound: SoundInput) -> None:
         for change in sound.changes():

@@ -127,6 +127,8 @@ class Host:
     ) -> Message:
         """Change the recording under way; returns the status when it is so.
 
+        What is heard is changed first, at once, and stays changed where the pictures then cannot be.
+
         Args:
             layout: compose otherwise.
             sources: show these instead.
@@ -136,7 +138,8 @@ class Host:
 
         Raises:
             NotFound: nothing is being recorded.
-            PepysError: why it cannot be; everything goes on as it was.
+            PepysError: why it cannot be. Without a layout or sources nothing is changed then; with them the pictures go
+                on as they were.
         """
         given = (layout, sources, mute, unmute, balance)
         asked = {name: value for name, value in zip(SETTABLE, given, strict=True) if value is not None}

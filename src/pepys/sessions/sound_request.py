@@ -7,11 +7,13 @@ graph without a file is `record.sound_plan`'s.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pepys.errors import DeviceMissing, Usage
 from pepys.model.sound_graph import SoundGraph, from_json
-from pepys.record.sound_plan import Device, check_recordable, default_graph
+from pepys.record.sound_plan import Device, check_recordable, default_graph, file_path
 
 if TYPE_CHECKING:
     from pepys.record.probe import SoundFound
@@ -55,7 +57,7 @@ def required_devices(request: StartRequest, graph: SoundGraph) -> tuple[str, ...
     if request.allow_partial:
         return ()
     if request.sound_graph is not None:
-        return tuple(node.name for node in graph.devices())
+        return tuple(node.name for node in graph.of_kind("microphone", "system", "file"))
     named = {"mic": request.mic is not None, "system": request.system is not None}
     return tuple(node.name for node in graph.devices() if named[node.name] or request.audio in {node.name, "both"})
 
@@ -63,21 +65,54 @@ def required_devices(request: StartRequest, graph: SoundGraph) -> tuple[str, ...
 def own_graph(request: StartRequest, found: SoundFound) -> SoundGraph:
     """The user's own graph with every device by its name; a device without a name is the default one.
 
+    Where partial recordings are allowed, a default device that is not there is left without a name: it is recorded from
+    when there is one.
+
     Raises:
-        DeviceMissing: one is not there, and partial recordings are not allowed.
+        DeviceMissing: a device or a file is not there, and partial recordings are not allowed.
     """
     graph = from_json(request.sound_graph)
+    for node in graph.of_kind("file"):
+        if not request.allow_partial and not _is_file(path := file_path(node)):
+            what = f"the node {node.name} of the sound graph: there is no file {path}"
+            raise DeviceMissing(what, "name a file that exists, or add --allow-partial")
     for node in graph.devices():
         named = str(node.params["device"])
         default, reason = (
             (found.mic, found.mic_reason) if node.kind == "microphone" else (found.system, found.system_reason)
         )
         lacks = found.lacks(named or None, reason)
-        if lacks is not None:
-            if request.allow_partial:
-                continue
+        if lacks is not None and not request.allow_partial:
             missing, there = lacks
             raise DeviceMissing(f"the node {node.name} of the sound graph: {missing}", there)
-        device = named or default or ""
+        device = named or (default or "" if lacks is None else "")
         graph = graph.changed(node.name, device=device, follow_default=not named or node.params["follow_default"])
     return graph
+
+
+def set_as_before(graph: SoundGraph, before: Mapping[str, Mapping[str, Any]]) -> SoundGraph:
+    """The graph of a session that goes on, with gains and mixes as they were set when it was interrupted.
+
+    A gain of which nobody can tell how it was stays muted: nothing may be recorded that a user had muted.
+
+    Args:
+        graph: the graph as the session was asked for.
+        before: what each gain and mix was set to last, by name; empty where nothing was told of any.
+    """
+    for node in graph.of_kind("gain", "mix"):
+        was = before.get(node.name)
+        if was is None:
+            continue
+        try:
+            graph = graph.changed(node.name, **{name: was[name] for name in node.params})
+        except (KeyError, TypeError, Usage):
+            if node.kind == "gain":
+                graph = graph.changed(node.name, muted=True)
+    return graph
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -29,7 +29,10 @@ def graph_shape(session: Session) -> dict[str, Any]:
         NotFound: the session has none: it has no sound, or an earlier version recorded it.
     """
     if session.sound_graph is None:
-        raise NotFound(f"session {session.id} has no sound graph", "one is kept since this version, where sound is")
+        if not any(track.kind == "audio" for track in session.tracks):
+            raise NotFound(f"session {session.id} has no sound, so it has no graph", "`pepys show` tells what it has")
+        what = f"session {session.id} has no graph of its sound"
+        raise NotFound(what, "it was recorded by a version that kept none, or comes from elsewhere")
     return {"mermaid": sound_graph.from_json(session.sound_graph).mermaid(), "graph": session.sound_graph}
 
 

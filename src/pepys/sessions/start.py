@@ -21,11 +21,12 @@ from pepys.record import probe
 from pepys.record.quality import QUALITIES
 from pepys.record.spec import RecordSpec
 from pepys.sessions.control import run_dir
-from pepys.sessions.sound_request import check_sound, own_graph, required_devices, usual_graph
+from pepys.sessions.sound_request import check_sound, own_graph, required_devices, set_as_before, usual_graph
 from pepys.sessions.sources import check_settings, check_words, find_sources, patterns_in_force
 
 if TYPE_CHECKING:
     from pepys.clock import Clock
+    from pepys.model.session import Session
     from pepys.settings import Record
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -151,7 +152,7 @@ def default_name(wall_ns: int) -> str:
 
 
 def make_spec(
-    home: Path, request: StartRequest, settings: Record, clock: Clock, session: str | None = None
+    home: Path, request: StartRequest, settings: Record, clock: Clock, before: Session | None = None
 ) -> RecordSpec:
     """Find the devices and write the recorder's order; slow, for a thread.
 
@@ -160,7 +161,7 @@ def make_spec(
         request: as `validate` returned it.
         settings: as `validate` returned them.
         clock: for the id of a new session.
-        session: an interrupted session to go on with; None begins a new one.
+        before: an interrupted session to go on with, as it was left; None begins a new one.
 
     Raises:
         DeviceMissing: a required source, or every source, is not there.
@@ -172,9 +173,11 @@ def make_spec(
     if not shown.names and mic is None and system is None and own is None:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in absent))
         raise DeviceMissing(f"there is nothing to record: {reasons}", "run `pepys doctor`, or try `pepys demo`")
-    known = session or new_session_id(clock.wall_ns())
+    known = new_session_id(clock.wall_ns()) if before is None else before.id
     exclude = patterns_in_force(request, settings)
     graph = usual_graph(request, mic, system) if own is None else own
+    if graph is not None and before is not None:
+        graph = set_as_before(graph, before.sound_set)
     shots_ns = 0 if settings.shots == "off" else int(settings.shots * limits.NS_PER_S)
     return RecordSpec(
         home=str(home),
@@ -185,7 +188,7 @@ def make_spec(
         tags=request.tags,
         # A session that is gone on with later keeps out what it keeps out now, whatever the settings say by then.
         config=replace(request, exclude=exclude).to_json(),
-        resume=session is not None,
+        resume=before is not None,
         display=shown.display,
         sources=shown.names,
         sources_required=shown.required,

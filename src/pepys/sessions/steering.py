@@ -235,12 +235,13 @@ class Steering:
         return session
 
     async def _resume_interrupted(self, session: str) -> None:
-        asked = request_from_json((await asyncio.to_thread(load, self._store, session)).config)
+        before = await asyncio.to_thread(load, self._store, session)
+        asked = request_from_json(before.config)
         await self._chart.send("resume")
         try:
             request, settings = await asyncio.to_thread(validate, asked, self._clock)
             require_room(self._home)
-            spec = await asyncio.to_thread(make_spec, self._home, request, settings, self._clock, session)
+            spec = await asyncio.to_thread(make_spec, self._home, request, settings, self._clock, before)
             await self._attach_new(spec)
         except BaseException:
             await self._give_up("crash")

@@ -3,7 +3,8 @@
 Invariants: samples are given as time passes, never ahead of it; after a reader has stood still it gets what has passed,
 up to `limits.SOUND_STALL_NS`: beyond that the sound goes on later, from where it was, and none of it is left out;
 `at_ns` is the moment at which a block's last sample is due; the end is told once. A file is opened and decoded in a
-thread of its own, a little ahead, and nobody waits for it. What is decoded how is `media.sound_file`'s; whether a name means anything is the callers'.
+thread of its own, a little ahead, and nobody waits for it. What is decoded how is `media.sound_file`'s; whether a name
+means anything is the callers'.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _STALL: Final = limits.SOUND_STALL_NS * limits.SOUND_RATE // limits.NS_PER_S
 _AHEAD: Final = limits.SOUND_FILE_AHEAD_NS * limits.SOUND_RATE // limits.NS_PER_S
 _BLOCK: Final = limits.SOUND_READ_BYTES // 4
 _FULL_SCALE: Final = 32_767
+_HANGING: Final[set[Path]] = set()
+"""Files that a thread still opens though nobody waits for it: no second one is sent after the first."""
 
 
 class MadeSound:
@@ -106,7 +109,11 @@ class Tone(MadeSound):
 
 
 class FileSound(MadeSound):
-    """The sound of a file, played once or again and again."""
+    """The sound of a file, played once or again and again.
+
+    Attributes:
+        begun: whether it plays, or has told why it cannot.
+    """
 
     def __init__(self, path: Path, channels: int, clock: Clock, *, loop: bool = False) -> None:
         """Begin to open the file: it plays from when its beginning is decoded; why it cannot is told as its end."""
@@ -115,24 +122,27 @@ class FileSound(MadeSound):
         self._ready: deque[Pcm] = deque()
         self._held = 0
         self._decoded = self._closed = False
-        self._begun = False
+        self.begun = False
         self._trouble = ""
         super().__init__(str(path), channels, clock)
-        threading.Thread(target=self._decode, name="sound file", daemon=True).start()
+        if path in _HANGING:
+            self._trouble, self._decoded = "does not answer", True
+        else:
+            threading.Thread(target=self._decode, name="sound file", daemon=True).start()
 
     def poll(self) -> Sequence[SoundEvent]:
         """What is due: at most one block, or the end; nothing while the file is being opened."""
-        if not self._begun and not self._over:
+        if not self.begun and not self._over:
+            self._wake.quiet()
             with self._changed:
-                self._begun = bool(self._held or self._decoded)
-            if not self._begun:
-                self._wake.quiet()
+                self.begun = bool(self._held or self._decoded)
+                trouble = "" if self._held else self._trouble or "holds no sound"
+            if not self.begun:
                 return ()
             self._start_ns = self._clock.now_ns()
-            if not self._held:
+            if trouble:
                 self._over = True
                 self._stop.set()
-                trouble = self._trouble or "holds no sound"
                 return (SourceEnded(self._start_ns, "device_lost", f"{self._path} {trouble}"),)
         return super().poll()
 
@@ -140,6 +150,8 @@ class FileSound(MadeSound):
         """Let go of the file without waiting for its thread, which closes it."""
         with self._changed:
             self._closed = True
+            if not self.begun and not self._decoded:
+                _HANGING.add(self._path)
             self._changed.notify_all()
         super().close()
 
@@ -173,8 +185,11 @@ class FileSound(MadeSound):
                 pass
         except NoSound as error:
             self._trouble = str(error)
+        except OSError as error:
+            self._trouble = f"cannot be read: {error.strerror}"
         with self._changed:
             self._decoded = True
+            _HANGING.discard(self._path)
             self._changed.notify_all()
         self._wake.ring()
 
@@ -191,7 +206,7 @@ class FileSound(MadeSound):
                     self._ready.append(block)
                     self._held += len(block)
                     self._changed.notify_all()
-                if not self._begun:
+                if not self.begun:
                     self._wake.ring()
         return any_sound
 

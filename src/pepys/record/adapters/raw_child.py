@@ -63,6 +63,7 @@ class RawChild:
         self._name, self._clock = name, clock
         self._rest = self._said = b""
         self._over = False
+        self._closed_ns = 0
         self._process = subprocess.Popen(
             [*_tied(), *argv],
             stdin=subprocess.DEVNULL,
@@ -114,12 +115,12 @@ class RawChild:
             data = self._out.read()
         except OSError as error:
             return (self._end(str(error)),)
-        if not data:
-            self._listen()
+        # Each time: a child whose words nobody hears stands still, and then its pipe is never readable again.
+        self._listen()
         if data is None:
             return ()
         if data == _ENDED:
-            return (self._end(self._last_words()),)
+            return (self._end(self._last_words()),) if self._is_over() else ()
         frame = 2 * self._capabilities.channels
         data = self._rest + data
         cut = len(data) // frame * frame
@@ -130,11 +131,13 @@ class RawChild:
         return (SoundBlock(self._clock.now_ns(), samples),)
 
     def close(self) -> None:
-        """End the child and wait for it."""
+        """End the child and wait for its end, shortly."""
         self._over = True
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait()
+            # One that hangs within the system dies when that lets go of it; nobody waits for it here.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(limits.SOUND_CHILD_KILL_S)
         self._out.close()
         self._err.close()
 
@@ -148,13 +151,26 @@ class RawChild:
 
     def _end(self, message: str) -> SourceEnded:
         self._over = True
-        return SourceEnded(self._clock.now_ns(), "device_lost", message)
+        torn = f"; {len(self._rest)} bytes of a torn frame left out" if self._rest else ""
+        return SourceEnded(self._clock.now_ns(), "device_lost", message + torn)
+
+    def _is_over(self) -> bool:
+        """Whether a child whose pipe is closed has ended, or had its time to: it is about to, or only closed its pipe.
+
+        It is asked again and again, for the pipe stays readable: others have their turn meanwhile.
+        """
+        now_ns = self._clock.now_ns()
+        self._closed_ns = self._closed_ns or now_ns
+        if now_ns - self._closed_ns >= limits.SOUND_CHILD_END_S * limits.NS_PER_S:
+            return True
+        try:
+            self._process.wait(limits.SOUND_CHILD_LOOK_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def _last_words(self) -> str:
         """Why the child ended: its own last line, else how."""
-        # Its pipe is closed: it has ended, or is about to. One that only closed its pipe is not waited for.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(limits.SOUND_CHILD_END_S)
         status = self._process.returncode
         if said := self.remark:
             return said
