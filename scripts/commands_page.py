@@ -110,8 +110,8 @@ An error is one line on stderr that says what failed, why and what to do; with `
   nodes, `{"nodes": [{"name", "kind", "params"}], "edges": [[from, to]]}`. Sources are `microphone`, `system`, `file`,
   `tone` and `silence`; filters `gain`, `resample`, `downmix`, `high_pass`, `denoise`, `loudness`, `limiter`, `voice`,
   `meter` and `mix`; sinks `encoder`, `tap`, `meter` and `null`. A graph that does not hold together is exit 2 and names
-  the node. `show ID --graph` draws the graph of a session in Mermaid; `show ID --graph --json` has one to begin with,
-  under `graph`.
+  the node. A file in it counts from the folder of the graph. `show ID --graph` draws the graph of a session in Mermaid;
+  `show ID --graph --json` has one to begin with, under `graph`.
 - **What is missing** of what a display could give (DAMAGE, MIT-SHM, XFIXES, a part of a region that lies beyond the
   screen) is said once when it begins, and by `status`.
 - **Shots** show the first source that is a screen, else the first; the text that can be searched is read from them, so

@@ -37,6 +37,8 @@ class Device:
         self.factor = 1 + ppm / 1e6
         self.start_ns = clock.now_ns()
         self.made = 0
+        self.latency_ns = 0
+        """How long after its capture a block is there."""
         self.closed = False
         self._clock, self._block, self._rate, self._channels = clock, block, rate, channels
         self._pipe: deque[Pcm] = deque()
@@ -45,11 +47,16 @@ class Device:
 
     def due_ns(self) -> int:
         """When the next block is complete."""
-        return self.start_ns + round((self.made + self._block) * S / (self._rate * self.factor))
+        return self.start_ns + self.latency_ns + round((self.made + self._block) * S / (self._rate * self.factor))
+
+    def shift(self, latency_ns: int, block: int) -> None:
+        """From now on blocks of this length come after this latency, as a server does that serves a new client."""
+        self.latency_ns, self._block = latency_ns, block
+        self._still = np.full((block, self._channels), 1, np.int16)
 
     def make(self) -> None:
         """The next block goes into the pipe."""
-        if self.due_ns() / S % _EVERY_S < 1.2:
+        if (self.due_ns() - self.latency_ns) / S % _EVERY_S < 1.2:
             times = self.start_ns / S + (self.made + np.arange(self._block)) / (self._rate * self.factor)
             tone = np.sin(2 * np.pi * TONE_HZ * times) * 20_000
             self._pipe.append(np.repeat(tone.round().astype(np.int16).reshape(-1, 1), self._channels, axis=1))
@@ -82,7 +89,15 @@ class World:
     """An input over drifting devices, and the reader's habits."""
 
     def __init__(
-        self, ppm: float, *, seed: int = 1, probes: bool = True, late_ms: float = 2, rate: int = RATE, channels: int = 1
+        self,
+        ppm: float,
+        *,
+        seed: int = 1,
+        probes: bool = True,
+        late_ms: float = 2,
+        arrival_ms: float = 0.3,
+        rate: int = RATE,
+        channels: int = 1,
     ) -> None:
         self.clock = FakeClock(now_ns=1000 * S)
         self.random = random.Random(seed)
@@ -93,7 +108,7 @@ class World:
         self.given: list[Pcm] = []
         self.base_ns = self.base_ns_before = 0
         self.arrivals = self.steps = 0
-        self._probes, self._late_ms = probes, late_ms
+        self._probes, self._late_ms, self._arrival_ms = probes, late_ms, arrival_ms
         self._form = rate, channels
         self._step_ns = self.clock.now_ns()
         self._stall_until_ns = 0
@@ -140,7 +155,7 @@ class World:
                 device.make()
                 if self._probes and self.sound.wants_arrivals and at_ns >= self._stall_until_ns:
                     self.arrivals += 1
-                    self.clock.advance(round(min(self.random.expovariate(1 / 0.3), 10) * MS))
+                    self.clock.advance(round(min(self.random.expovariate(1 / self._arrival_ms), 60) * MS))
                     self.sound.read()
             if self.clock.now_ns() >= step_ns:
                 self._on_step()

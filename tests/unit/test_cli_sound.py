@@ -1,10 +1,9 @@
-"""Sound on the command line: what is heard while it records, graphs from files, and the account that `show` tells."""
+"""Sound on the command line: graphs from files, and the account that `show` tells."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from pepys.cli import main
-from pepys.cli.sound import Meters, heard_text, read_graph, sound_lines
+from pepys.cli.sound import read_graph, sound_lines
 from pepys.clock import SystemClock
 from pepys.errors import DeviceMissing, Usage
 from pepys.limits import NS_PER_S, SOUND_GRAPH_BYTES
@@ -21,11 +20,10 @@ from pepys.model.sound_graph import SoundGraph, from_json
 from pepys.record import probe
 from pepys.record.sound_plan import Device, default_graph
 from pepys.record.spec import RecordSpec
-from pepys.sessions.host import Host
 from pepys.sessions.sound_request import own_graph, set_as_before
 from pepys.sessions.start import StartRequest, make_spec, request_from_json, validate
 from pepys.store.store import open_store
-from tests.hosted import fakes, hosted
+from tests.hosted import fakes
 from tests.web_session import Tape
 
 MICROPHONE = {"name": "voice", "kind": "microphone", "params": {}}
@@ -61,84 +59,6 @@ def with_path(path: str) -> dict[str, Any]:
     return {**GRAPH, "nodes": [{"name": "voice", "kind": "file", "params": {"path": path}}, *GRAPH["nodes"][1:]]}
 
 
-# --- while it records
-
-
-def test_set_mutes_and_mixes_and_says_what_is_now_so(
-    home: Path, capsys: pytest.CaptureFixture[str], fake_devices: None
-) -> None:
-    async def work(host: Host) -> None:
-        await host.start(StartRequest())
-        assert await asyncio.to_thread(main, ["set", "--mute", "mic", "--balance", "20"]) == 0
-        assert capsys.readouterr().out == "Sound: mic muted, balance 20.\n"
-        assert await asyncio.to_thread(main, ["status"]) == 0
-        told = capsys.readouterr().out
-        assert "  sound: mic muted, balance 20\n" in told and "  audio.mic ok muted\n" in told
-        assert await asyncio.to_thread(main, ["set", "--unmute", "mic", "--json"]) == 0
-        sound = json.loads(capsys.readouterr().out)["sound"]
-        assert sound == {"gains": {"mic": {"muted": False, "gain_db": 0.0}}, "balance": 20}
-        assert await asyncio.to_thread(main, ["set", "--mute", "nobody", "--json"]) == 2
-        assert json.loads(capsys.readouterr().out)["error"]["message"] == "there is no gain nobody"
-        assert host.status()["tracks"][1]["level"]["peak_db"] == -23.4
-
-    hosted(home, work)
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("--mute", "mic"), 3),
-        (("--balance", "0"), 3),
-        (("--balance", "101"), 2),
-        (("--balance", "-1"), 2),
-        (("--mute", ""), 2),
-        (("--mute", "a\nb"), 2),
-        (("--unmute", "x" * 65), 2),
-        (("--mute", "mic", "--unmute", "mic"), 2),
-    ],
-)
-def test_set_judges_words_before_anybody_is_asked(
-    home: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int
-) -> None:
-    assert main(["set", *words, "--json"]) == code
-    assert json.loads(capsys.readouterr().out)["error"]["remedy"]
-
-
-def test_a_recording_tells_a_warning_once_and_levels_never_by_a_line(
-    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fake_devices: None
-) -> None:
-    monkeypatch.setenv("FAKE_RECORDER", "warns:audio.mic")
-    assert main(["record", "quiet", "--seconds", "0.6", "--json"]) == 0
-    told = capsys.readouterr()
-    assert told.err.count("audio.mic degraded: recording, but nothing is heard\n") == 1
-    assert told.err.count("nothing is heard") == told.err.count("audio.mic: switched from a to b\n") == 1
-    events = [json.loads(line) for line in told.out.splitlines()]
-    assert [event["kind"] for event in events if event["event"] == "warning"] == ["quiet", "switched"]
-    assert not [event for event in events if event["event"] == "levels"]
-
-
-@pytest.mark.parametrize(("encoding", "bars"), [("utf-8", "▁▅█▅▁"), ("ascii", "_=#=_"), ("latin-1", "_=#=_")])
-def test_meters_are_drawn_as_the_terminal_can(encoding: str, bars: str) -> None:
-    meters = Meters(io.TextIOWrapper(io.BytesIO(), encoding=encoding))
-    meters.hear({"audio.mic": {"peaks": [-90] * 4 + [-23] * 4 + [0] * 4 + [-23] * 4 + [-60] * 4}})
-    track = {"track": "audio.mic", "level": {"peak_db": -23.4}}
-    system = {"track": "audio.system", "level": {"peak_db": -102.0}}
-    off = {"track": "video", "state": "healthy"}
-    lowest = bars[0] * 5
-    assert meters.words({"tracks": [off, track, system]}) == [f"mic {bars} 0 dB", f"system {lowest} silent"]
-    muted = {"gains": {"mic": {"muted": True}}}
-    assert meters.words({"tracks": [track], "sound": muted}) == ["mic muted"]
-    assert meters.words({"tracks": [{**track, "level": None}]}) == []
-
-
-def test_what_is_heard_in_words() -> None:
-    gains = {"mic": {"muted": True}, "system": {"muted": False, "gain_db": 0.0}, "boost": {"gain_db": -6.0}}
-    assert (
-        heard_text({"sound": {"gains": gains, "balance": 50}}) == "mic muted, system on, boost on (-6 dB), balance 50"
-    )
-    assert heard_text({"sound": None}) == ""
-
-
 # --- graphs from files
 
 
@@ -146,11 +66,19 @@ def test_a_graph_is_read_whole_and_its_files_by_their_whole_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read_graph(None) is None
+    (tmp_path / "graphs").mkdir()
     monkeypatch.chdir(tmp_path)
-    graph = read_graph(written(tmp_path, with_path("music.wav")))
-    assert graph is not None
-    assert graph["nodes"][0]["params"]["path"] == str(tmp_path / "music.wav")
-    assert from_json(graph).to_json() == graph
+    for path, whole in (
+        ("music.wav", tmp_path / "graphs" / "music.wav"),
+        ("../music.wav", tmp_path / "graphs" / ".." / "music.wav"),
+        ("/music.wav", Path("/music.wav")),
+        ("~/music.wav", Path.home() / "music.wav"),
+    ):
+        written(tmp_path / "graphs", with_path(path))
+        graph = read_graph(Path("graphs/graph.json"))
+        assert graph is not None
+        assert graph["nodes"][0]["params"]["path"] == str(whole)
+        assert from_json(graph).to_json() == graph
 
 
 @pytest.mark.parametrize(
@@ -177,9 +105,21 @@ def test_a_graph_that_does_not_hold_is_exit_2_and_names_why(
 
 
 def test_a_file_that_is_none_is_exit_2(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in (tmp_path / "none", tmp_path, Path("/dev/zero")):
+    os.mkfifo(tmp_path / "fifo")
+    none, other = "there is no such file", "is no regular file"
+    for path, words in (
+        (tmp_path / "none", none), (tmp_path, other), (Path("/dev/zero"), other), (tmp_path / "fifo", other)
+    ):  # fmt: skip
         assert main(["start", "--sound-graph", str(path)]) == 2
-        assert "there is no such file" in capsys.readouterr().err
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--mic", "--system"])
+def test_a_device_without_a_name_is_told_before_any_is_looked_for(
+    home: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    assert main(["record", flag, ""]) == 2
+    assert f"{flag} names no device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -368,4 +308,4 @@ def test_the_graph_of_a_session_is_drawn(home: Path, capsys: pytest.CaptureFixtu
     silent.write(1)
     silent.end()
     assert main(["show", silent.session, "--graph"]) == 3
-    assert "has no sound graph" in capsys.readouterr().err
+    assert "has no sound, so it has no graph" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_an_encoder_gives_the_same_packets_for_blocks_and_for_frames(
     at_once = codec(channels=channels)  # type: ignore[call-arg]  # both codecs have defaults for all else
     packets = [packet for pcm, active in programme for packet in at_once.encode(pcm, active)] + at_once.flush()
     monkeypatch.setattr(SoundEncoder, "_passes_silence", lambda _self, _block: False)
-    by_frames = codec(channels=channels)  # type: ignore[call-arg]
+    by_frames = codec(channels=channels)  # type: ignore[call-arg]  # as above
     same = [packet for pcm, active in programme for packet in by_frames.encode(pcm, active)] + by_frames.flush()
     assert packets == same and sum(packet.duration for packet in packets) == sum(len(pcm) for pcm, _ in programme)
 

@@ -29,7 +29,7 @@ from pepys.media.fmp4 import (
 )
 from pepys.media.pcm import _Timeline
 from pepys.media.remux import PcmBlock, Span, decode_pcm, write_mp4, write_wav
-from pepys.media.sound import AacEncoder, OpusEncoder
+from pepys.media.sound import AacEncoder, OpusEncoder, SoundEncoder
 from pepys.media.video import H264Encoder, decoder_configuration, length_prefixed, nal_units, parameter_sets
 
 MS = 1_000_000
@@ -209,6 +209,24 @@ def test_spans_of_two_sizes_become_one_file_that_holds_its_last_picture() -> Non
         video, sound = container.streams.video[0], container.streams.audio[0]
         assert float(video.duration * video.time_base) == pytest.approx(4.0)
         assert float(sound.duration * sound.time_base) == pytest.approx(4.0)
+
+
+def test_a_span_without_pictures_gives_its_sound_to_the_film() -> None:
+    coder = AacEncoder()
+    packets = coder.encode(np.zeros((RATE, 2), np.int16)) + coder.flush()
+    alone = Span(init_segment(None, coder.config), [_sound_at(packets, coder, 0)])
+    film = record(2, start_ns=1_000 * MS)
+    for spans in ([alone, film.span], [record(2).span, Span(alone.init, [_sound_at(packets, coder, 1_600 * MS)])]):
+        target = io.BytesIO()
+        write_mp4(spans, target)
+        with av.open(io.BytesIO(target.getvalue())) as container:
+            video, sound = container.streams.video[0], container.streams.audio[0]
+            assert float(sound.duration * sound.time_base) == pytest.approx(2.6, abs=0.01)
+            assert video.frames == 6 and (sound.codec_context.channels, sound.codec.name) == (2, "aac")
+
+
+def _sound_at(packets: list[SoundSample], coder: SoundEncoder, start_ns: int) -> bytes:
+    return FragmentWriter(None, coder.config, start_ns).write((), 0, packets)
 
 
 def test_packets_are_moved_and_not_coded_anew() -> None:

@@ -219,3 +219,20 @@ def test_a_tracks_failure_reaches_status_and_listeners(home: Path, monkeypatch: 
         assert states["audio.mic"] == "failed"
 
     hosted(home, work)
+
+
+def test_a_catalog_that_cannot_be_told_is_named_in_words(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> None:
+        raise StorageProblem("the disk is full", "free some space")
+
+    monkeypatch.setattr("pepys.sessions.steering.index_session", full)
+
+    async def work(host: Host) -> None:
+        await host.start(StartRequest(name="one"))
+        await host.stop()
+
+    hosted(home, work)
+    told = [message for message in caplog.messages if "was not told" in message]
+    assert told and all(message.endswith(": the disk is full") for message in told)

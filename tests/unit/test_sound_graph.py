@@ -113,12 +113,13 @@ def test_changing_a_node_makes_another_graph() -> None:
         (document(edges=[["mic", 3]]), "no pair of names"),
         (document(edges=[["mic", "sofa"]]), "leads to or from sofa"),
         (document(edges=[["mic", "mix"], ["mic", "mix"]]), "two edges lead from mic to mix"),
-        (document(edges=[["mic.gain", "system"]]), "node system (system) has 1 inputs"),
+        (document(edges=[["mic.gain", "mic.gain"]]), "sound goes in circles: node mic.gain leads to itself"),
+        (document(edges=[["mic.gain", "system"]]), "node system (system) has 1 input"),
         (document({"name": "n", "kind": "null"}, edges=[["mix.track", "n"]]), "node mix.track (encoder) is an end"),
         (document(edges=[["system", "mic.gain"]]), "node mic.gain (gain) has 2 inputs"),
         (document({"name": "n", "kind": "tone"}), "node n (tone) leads nowhere"),
         (document({"name": "n", "kind": "voice"}, edges=[["mic", "n"]]), "node n (voice) leads nowhere"),
-        (document({"name": "n", "kind": "meter"}), "node n (meter) has 0 inputs"),
+        (document({"name": "n", "kind": "meter"}), "node n (meter) has no inputs"),
         (document({"name": "n", "kind": "tone"}, edges=[["n", "mix"]]), "node mix has a balance and 3 inputs"),
         (
             document({"name": "n", "kind": "encoder", "params": {"track": "audio.mic"}}, edges=[["system", "n"]]),
@@ -161,6 +162,11 @@ def test_a_parameter_has_its_type_and_its_bounds(kind: str, params: dict[str, An
     error = refused(chain((kind, params)))
     assert next(iter(params)) in error.message
     assert "of node f0 cannot be" in error.message
+
+
+def test_a_text_in_place_of_a_number_is_told_as_a_text() -> None:
+    assert refused(chain(("gain", {"gain_db": "3"}))).message.endswith('gain_db of node f0 cannot be "3"')
+    assert refused(chain(("gain", {"gain_db": True}))).message.endswith("gain_db of node f0 cannot be true")
 
 
 @pytest.mark.parametrize(

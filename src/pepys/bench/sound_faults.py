@@ -175,4 +175,7 @@ def _end_clients(sink: str) -> None:
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
             if "--client-name=bench" in words and {f"--device={sink}", f"--device={sink}.monitor"} & set(words):
-                os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+                end = signal.SIGTERM
+                if sys.platform != "win32":
+                    end = signal.SIGKILL
+                os.kill(pid, end)

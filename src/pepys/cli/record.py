@@ -196,6 +196,7 @@ class StatusLine:
         self._meters = Meters(sys.stderr)
         self._early: list[dict[str, Any]] = []
         self._reasons: dict[str, str] = {}
+        self._told: dict[str, str] = {}
 
     def hear(self, push: dict[str, Any]) -> None:
         """Show one push."""
@@ -221,6 +222,7 @@ class StatusLine:
             return
         # What the track's own state has said already is no second line.
         if self._reasons.get(push["track"]) != push["text"]:
+            self._told[push["track"]] = push["text"]
             self._stay(f"{push['track']}: {push['text']}")
         self._out.record({"event": "warning", **{key: value for key, value in push.items() if key != "push"}})
 
@@ -233,7 +235,10 @@ class StatusLine:
             self._unwell.remove(track)
         else:
             return
-        self._reasons[track] = push.get("detail") or ""
+        reason = self._reasons[track] = push.get("detail") or ""
+        # A state is told when it is durable: the warning of the same words may have come first.
+        if reason and self._told.pop(track, "") == reason:
+            return
         self._stay(track_word(push) + _because(push))
 
     def clear(self) -> None:

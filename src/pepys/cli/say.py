@@ -91,7 +91,9 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
     if not gaps:
         # A crash that was followed by a new span has a length; one that ended the session has none.
         ended = any(gap["end_ms"] == gap["start_ms"] for gap in crashes)
-        return "whole up to the crash" if ended else "whole but for the crash" if crashes else "whole"
+        whole = "whole up to the crash" if ended else "whole but for the crash" if crashes else "whole"
+        troubled = track["state"] == "degraded" and track.get("detail")
+        return f"{whole}, but {track['detail'].removeprefix('recording, but ')}" if troubled else whole
     details = [track.get("detail"), gaps[-1].get("detail")]
     if gaps[-1]["reason"] == "source_closed":
         details.reverse()  # how it went says more than that it did not come back

@@ -52,8 +52,10 @@ def read_graph(path: Path | None) -> dict[str, Any] | None:
 
     what = f"--sound-graph {path}"
     try:
-        if not path.is_file():
+        if not path.exists():
             raise Usage(f"{what}: there is no such file", _A_FILE)
+        if not path.is_file():
+            raise Usage(f"{what} is no regular file", _A_FILE)
         with path.open("rb") as file:
             data = file.read(limits.SOUND_GRAPH_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -63,8 +65,10 @@ def read_graph(path: Path | None) -> dict[str, Any] | None:
         raise Usage(f"{what} is larger than {limits.SOUND_GRAPH_BYTES // 1024} KiB", "a graph has a few nodes")
     graph = sound_graph.parse(data)
     for node in graph.of_kind("file"):
-        # The recorder works in another folder than the one in which the word was written.
-        graph = graph.changed(node.name, path=str(file_path(node)))
+        # A path counts from the folder of the file that says it; the recorder works in another one.
+        if not str(node.params["path"]).startswith("~"):
+            graph = graph.changed(node.name, path=str(path.absolute().parent / str(node.params["path"])))
+        graph = graph.changed(node.name, path=str(file_path(graph.node(node.name))))
     return graph.to_json()
 
 
@@ -169,7 +173,9 @@ def sound_lines(track: Mapping[str, Any]) -> list[str]:
         ]
     drift = track.get("corrections")
     if drift and (drift["inserted"] or drift["dropped"] or drift["steps"]):
-        lines.append(f"drift {drift['ppm']:+d} ppm: {_corrected_text(drift)}")
+        # The speed is told where it is known: a single hole or surplus tells nothing about it.
+        what = f"drift {drift['ppm']:+d} ppm" if drift["ppm"] else "corrected"
+        lines.append(f"{what}: {_corrected_text(drift)}")
     devices = list(track.get("devices") or ())
     if len(devices) > 1:
         first, *others = devices

@@ -67,7 +67,7 @@ class Sound:
             yield ok(program, where) if where else missing(program, f"the program that {use} is not installed", install)
 
     def _listed(self) -> Iterator[Finding]:
-        for plural, monitor in (("microphones", False), ("monitors", True)):
+        for plural, monitor in (("microphones", False), ("system sounds", True)):
             sources = [source for source in self._found.sources if source.monitor == monitor]
             if not sources:
                 continue
@@ -81,7 +81,8 @@ class Sound:
     def _told(self, source: Source) -> str:
         level = self._levels.get(source.name)
         if level is None:
-            heard = "" if not can_listen() else "nothing heard" if source.monitor else "gives no sound"
+            # A monitor that nothing plays to gives no samples at all, or zeros: both are silence.
+            heard = "" if not can_listen() else "silent" if source.monitor else "gives no sound"
         else:
             heard = "silent" if level <= FLOOR_DB else f"{level:.0f} dBFS"
         shape = f"{source.rate} Hz" if source.rate else ""

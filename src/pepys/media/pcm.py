@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pepys.errors import Damaged, Usage
 from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_BLOCK_SAMPLES
+from pepys.media import opus
 from pepys.media.fmp4 import SoundConfig, TrackHeader, TrackRun, parse_fragments, parse_init
 from pepys.media.sound import SoundDecoder
 
@@ -160,40 +161,64 @@ def _faded_spans(spans: Iterable[Span], rate: int, channels: int) -> Iterator[Pc
 
 def _faded(blocks: Iterator[PcmBlock], rate: int) -> Iterator[PcmBlock]:
     """The blocks of one span, each unbroken stretch with a fade at its start and one at its end."""
-    length = rate * _FADE_NS // NS_PER_S
     held: PcmBlock | None = None
-    begun = False
+    fades = _Fades(rate)
     for block in blocks:
-        if held is not None and abs(_ticks(block.media_ns, rate) - _ticks(held.media_ns, rate) - len(held.samples)) > (
-            _ROUNDED
-        ):
-            yield _fade(held, length, first=not begun, last=True)
-            held, begun = None, False
+        if held is not None and not fades.goes_on(held, block):
+            yield fades.end(held)
+            held = None
         if held is not None:
             block = PcmBlock(held.media_ns, np.concatenate((held.samples, block.samples)))
-        given = len(block.samples) - length
-        if given < length:
+        given = len(block.samples) - fades.length
+        if given < fades.length:
             held = block
             continue
         # As much as a fade takes is held back: the stretch may end with it.
-        yield _fade(PcmBlock(block.media_ns, block.samples[:given]), length, first=not begun)
-        begun = True
+        yield fades.pass_on(PcmBlock(block.media_ns, block.samples[:given]))
         held = PcmBlock(block.media_ns + given * NS_PER_S // rate, block.samples[given:])
     if held is not None:
-        yield _fade(held, length, first=not begun, last=True)
+        yield fades.end(held)
 
 
-def _fade(block: PcmBlock, length: int, *, first: bool, last: bool = False) -> PcmBlock:
-    """The block with its beginning or end faded; one shorter than the fades it needs has shorter ones."""
-    if not first and not last:
-        return block
-    samples = block.samples.astype(np.float32)
-    length = min(length, len(samples) // (first + last))
-    ramp = ((np.arange(length, dtype=np.float32) + 0.5) / max(1, length)).reshape(-1, *(1,) * (samples.ndim - 1))
-    if first:
-        samples[:length] *= ramp
-    if last:
-        samples[len(samples) - length :] *= ramp[::-1]
+class _Fades:
+    """The fade at the start of a stretch and the one at its end; the first one waits for what Opus leaves silent."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate, lead = rate, opus.LEAD * rate // opus.RATE
+        self._out = _ramp(rate * _FADE_NS // NS_PER_S)[::-1]
+        self._in = np.concatenate((np.zeros(lead, np.float32), self._out[::-1]))
+        self._begun = False
+        self.length = len(self._in)
+
+    def goes_on(self, held: PcmBlock, block: PcmBlock) -> bool:
+        """Whether a block follows what is held without a hole."""
+        place = _ticks(held.media_ns, self._rate) + len(held.samples)
+        return abs(_ticks(block.media_ns, self._rate) - place) <= _ROUNDED
+
+    def pass_on(self, block: PcmBlock) -> PcmBlock:
+        """A block that is not the end of its stretch."""
+        begun, self._begun = self._begun, True
+        return block if begun else _shaped(block, self._in, self._out[:0])
+
+    def end(self, block: PcmBlock) -> PcmBlock:
+        """The last block of a stretch."""
+        begun, self._begun = self._begun, False
+        fade_in = self._in[:0] if begun else self._in
+        if len(block.samples) < len(fade_in) + len(self._out):
+            half = _ramp(len(block.samples) // 2)
+            return _shaped(block, half, half[::-1])
+        return _shaped(block, fade_in, self._out)
+
+
+def _ramp(samples: int) -> NDArray[np.float32]:
+    return (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(max(1, samples))
+
+
+def _shaped(block: PcmBlock, fade_in: NDArray[np.float32], fade_out: NDArray[np.float32]) -> PcmBlock:
+    gains = np.ones(len(block.samples), np.float32)
+    gains[: len(fade_in)] = fade_in
+    gains[len(gains) - len(fade_out) :] = fade_out
+    samples = block.samples * gains.reshape(-1, *(1,) * (block.samples.ndim - 1))
     return PcmBlock(block.media_ns, np.rint(samples).astype(np.int16))
 
 

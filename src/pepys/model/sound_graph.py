@@ -243,6 +243,8 @@ def _whole(nodes: Sequence[Node]) -> tuple[Node, ...]:
 def _check_edges(graph: SoundGraph) -> None:
     names = {node.name for node in graph.nodes}
     for index, edge in enumerate(graph.edges):
+        if edge[0] == edge[1] and edge[0] in names:
+            _refuse(f"sound goes in circles: node {edge[0]} leads to itself", "take that edge away")
         unknown = next((end for end in edge if end not in names), None)
         if unknown is not None:
             _refuse(
@@ -261,13 +263,17 @@ def _check_ends(graph: SoundGraph, node: Node, kind: Kind) -> None:
     count, outputs = len(graph.inputs(node.name)), graph.outputs(node.name)
     if not low <= count <= high:
         wanted = "no input" if high == 0 else "one input" if high == 1 else f"{low} to {high} inputs"
-        _refuse(f"node {node.name} ({node.kind}) has {count} inputs", f"it takes {wanted}")
+        _refuse(f"node {node.name} ({node.kind}) has {_inputs(count)}", f"it takes {wanted}")
     if outputs and not kind.gives:
         _refuse(f"node {node.name} ({node.kind}) is an end, but leads to {outputs[0]}", "take that edge away")
     if not outputs and not kind.may_end:
         _refuse(f"node {node.name} ({node.kind}) leads nowhere", "lead it to an encoder, a tap, a meter or a null")
     if node.kind == "mix" and count != 2 and node.params["balance"] != 50:
-        _refuse(f"node {node.name} has a balance and {count} inputs", "a balance is between exactly 2 inputs")
+        _refuse(f"node {node.name} has a balance and {_inputs(count)}", "a balance is between exactly 2 inputs")
+
+
+def _inputs(count: int) -> str:
+    return f"{count or 'no'} input{'' if count == 1 else 's'}"
 
 
 def _sorted(graph: SoundGraph) -> tuple[Node, ...]:

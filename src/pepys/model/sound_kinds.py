@@ -163,7 +163,9 @@ def checked(node: str, name: str, params: object) -> dict[str, Value]:
             raise Usage(f"sound graph: node {node} needs {key}", f"give {param.expects()}")
         value = param.read(params[key]) if key in params else param.default
         if value is None:
-            raise Usage(f"sound graph: {key} of node {node} cannot be {shown(params[key])}", f"give {param.expects()}")
+            raise Usage(
+                f"sound graph: {key} of node {node} cannot be {_quoted(params[key])}", f"give {param.expects()}"
+            )
         whole[key] = value
     return whole
 
@@ -176,6 +178,13 @@ def shown(value: object) -> str:
         return "a huge number"
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _quoted(value: object) -> str:
+    """A value as its file has it: text that looks like a number is not one."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f'"{shown(value)}"' if isinstance(value, str) else shown(value)
 
 
 def _takes(kind: Kind) -> str:

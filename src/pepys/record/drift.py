@@ -1,11 +1,15 @@
 """How a device's clock differs from ours, and what to do about it.
 
-Owns two things. `Drift`: a block is read late, never early, so the line below all `(read time - count)` is where the
-device's samples lie on the clock; its slope is by how much the device is slow. The line is the one with the least sum
-of distances to the points above it (an edge of their lower convex hull), over the last minute: a reader that stalls
-moves nothing. Reads in steps come up to a block late, so that blocks are watched at their arrival now and then
-(`wants_arrivals`). `Steering`: nothing while the sound is near enough to the clock; from then on it is stretched by at
-most `limits.SOUND_STRETCH`, and what that cannot hold is made up for in steps of at most `limits.SOUND_STEP_SAMPLES`.
+Owns two things. `Drift`: where the device's samples lie on the clock. A block is read late, never early, so the least
+of `read time - count` over a while tells where they arrive; but a server's latency changes at any time, by up to 95 ms
+(measured on PulseAudio when a client starts), and no sample is out of its place then. So the place starts with the
+earliest arrivals and from then on moves only by a slope that is clear (`drift_slope`: the clock differs), and by what
+stays beyond the latencies that may be: a change of more than `limits.SOUND_ABSORB_NS`, or `limits.SOUND_LATENCY_NS`
+where the blocks come in another rhythm than before, as they do when it is the latency (a loss leaves the rhythm alone).
+Reads in steps come up to a block late, so that blocks are watched at their arrival now and then (`wants_arrivals`), at
+uneven times: on PipeWire their delay has a beat of some seconds.
+`Steering`: nothing while the sound is near enough to its place; from then on it is stretched by at most
+`limits.SOUND_STRETCH`, and what that cannot hold is made up for in steps of at most `limits.SOUND_STEP_SAMPLES`.
 
 Times are nanoseconds, counts are samples at 48 kHz. Doing it to samples is left to `record.sound_stream`.
 """
@@ -13,15 +17,41 @@ Times are nanoseconds, counts are samples at 48 kHz. Doing it to samples is left
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pepys import limits
 from pepys.record.account import Pcm, duration_of
+from pepys.record.drift_slope import Point, slope_of, straight
 
-Point = tuple[float, float]
+
+@dataclass(slots=True)
+class Window:
+    """Blocks that were watched one after another.
+
+    Attributes:
+        start: when the first was read.
+        least: the one that was least late: when, and by how much.
+        most: by how much the latest was late, without those that had waited for the first look.
+        sizes: how many samples each had.
+    """
+
+    start: float
+    least: Point
+    most: float
+    sizes: list[int] = field(default_factory=list)
+
+    @property
+    def spread(self) -> float:
+        """By how much the blocks differ in their delay."""
+        return max(0.0, self.most - self.least[1])
+
+    @property
+    def size(self) -> int:
+        """How many samples a block had as a rule."""
+        return sorted(self.sizes)[len(self.sizes) // 2]
 
 
 class Drift:
@@ -29,52 +59,72 @@ class Drift:
 
     def __init__(self) -> None:
         self.blocks = 0
-        self.ppm = 0
-        """By how much the device is fast (or, negative, slow); 0 until it shows."""
+        self.lost = False
+        """Whether the device was found to have left sound out; whoever makes up for it takes it back."""
         self._origin_ns = self._first_ns = 0
-        self._points: deque[Point] = deque(maxlen=limits.SOUND_DRIFT_POINTS)
-        self._bin: Point | None = None
-        self._bin_ns = self._bins = 0
-        self._level: Point = (0.0, 0.0)
+        self._count = 0
+        self._pinned = False
+        self._anchor: Point = (0.0, 0.0)
         self._slope = 0.0
+        self._window: Window | None = None
+        self._recent: deque[Window] = deque(maxlen=max(count for count, _ in limits.SOUND_STEEP))
+        self._cells: deque[Point] = deque()
+        self._cell: Point | None = None
+        self._cell_ns = 0.0
+        self._usual: deque[Window] = deque(maxlen=8)
+        """The last windows that were where they were expected."""
+        self._off: list[Window] = []
+        """Those since then, which were not."""
+        self._latency = 0.0
+        """By how much the latency is longer than at the start, where the blocks have shown it."""
+        self._home = (0.0, 0.0)
+        """The rhythm of the blocks where the latency was that of the start."""
         self._probe_ns = 0
-        self._probed = 0
-        self._late_ns: int | None = None
+        self._probes = 0
+
+    @property
+    def ppm(self) -> int:
+        """By how much the device is fast (or, negative, slow); 0 until it shows."""
+        return round(-self._slope * 1e6)
+
+    def pin(self) -> None:
+        """Samples are given by this now: where they lie is not chosen anew any more."""
+        self._pinned = True
 
     def see(self, at_ns: int, count: int) -> None:
         """A block was read; `count` samples have come with it since the stream began."""
         if not self.blocks:
-            self._first_ns = self._bin_ns = self._probe_ns = at_ns
+            self._first_ns = self._probe_ns = at_ns
             self._origin_ns = at_ns - duration_of(count)
         self.blocks += 1
-        self._probed += at_ns >= self._probe_ns
-        point = (float(at_ns - self._first_ns), float(at_ns - duration_of(count) - self._origin_ns))
-        if self._bin is None or point[1] < self._bin[1]:
-            self._bin = point
-        if at_ns - self._bin_ns >= limits.SOUND_DRIFT_BIN_NS:
-            self._points.append(self._bin)
-            self._bin, self._bin_ns = None, at_ns
-            self._bins += 1
-            self._follow_jump()
-            # Where much is known, little changes: a line costs as much as all else here.
-            if len(self._points) < limits.SOUND_DRIFT_FEW or self._bins % 4 == 0:
-                self._fit(list(self._points))
-        elif self.blocks <= limits.SOUND_SETTLE_BLOCKS or point[1] < self._line(point[0]):
-            self._fit([*self._points, self._bin])
-        if at_ns >= self._probe_ns + limits.SOUND_PROBE_NS and self._probed > limits.SOUND_PROBE_BLOCKS:
-            young = at_ns - self._first_ns < limits.SOUND_PROBE_FIRST_NS
-            late = min(z - self._line(t) for t, z in self._recent(at_ns, limits.NS_PER_S)) > limits.SOUND_LATE_BLOCK_NS
-            if not late or self._late_ns is None:
-                self._late_ns = at_ns if late else None
-            # What came to stay, and is no jump either, is looked at now and then like all else.
-            new = self._late_ns is not None and at_ns - self._late_ns < limits.SOUND_PROBE_LATE_NS
-            often_ns = limits.SOUND_PROBE_SOON_NS if new else limits.SOUND_PROBE_EACH_NS
-            self._probe_ns = at_ns + (0 if young else often_ns)
-            self._probed = 0
+        size, self._count = count - self._count, count
+        t, z = float(at_ns - self._first_ns), float(at_ns - duration_of(count) - self._origin_ns)
+        if not self._pinned and t <= limits.SOUND_DRIFT_LEVEL_NS and z < self._place(t):
+            self._anchor = (t, z)
+        if z - self._place(t) - self._latency < -limits.SOUND_SURPLUS_NS:
+            # No lateness can feign this: far more sound has come than time has passed.
+            self._anchor = (t, z - self._latency)
+        if at_ns < self._probe_ns:
+            return
+        window = self._window
+        if window is None:
+            window = self._window = Window(t, (t, z), -np.inf)
+        window.sizes.append(size)
+        if t > window.start:
+            window.most = max(window.most, z)
+        if z < window.least[1]:
+            window.least = (t, z)
+        young = t < limits.SOUND_PROBE_FIRST_NS
+        full = t - window.start >= (limits.SOUND_DRIFT_BIN_NS if young else limits.SOUND_PROBE_NS)
+        if full and len(window.sizes) > limits.SOUND_PROBE_BLOCKS:
+            self._window = None
+            self._judge(window)
+            if not young:
+                self._probe_ns = at_ns + self._pause_ns(t)
 
     def zero_ns(self, at_ns: int) -> int:
-        """Where on the clock sample 0 would lie, by the line at `at_ns`."""
-        return self._origin_ns + round(self._line(at_ns - self._first_ns))
+        """Where on the clock sample 0 would lie, by what is known at `at_ns`."""
+        return self._origin_ns + round(self._place(at_ns - self._first_ns))
 
     def wants_arrivals(self, now_ns: int) -> bool:
         """Whether blocks should be read as they arrive for now."""
@@ -91,65 +141,150 @@ class Drift:
 
     # --- inside
 
-    def _line(self, t: float) -> float:
-        return self._level[1] + self._slope * (t - self._level[0])
+    def _place(self, t: float) -> float:
+        return self._anchor[1] + self._slope * (t - self._anchor[0])
 
-    def _recent(self, at_ns: int, within_ns: int) -> list[Point]:
-        since = at_ns - self._first_ns - within_ns
-        recent = [point for point in self._points if point[0] >= since]
-        return [*recent, self._bin] if self._bin is not None else recent or [self._points[-1]]
+    def _beside(self, window: Window) -> float:
+        """By how much a window's blocks came later than their place and the latency tell."""
+        return window.least[1] - self._place(window.least[0]) - self._latency
 
-    def _follow_jump(self) -> None:
-        """The device lost some of its sound: all of its blocks come later than the line, the longer the less late."""
-        last_ns = self._first_ns + round(self._points[-1][0])
-        for within_ns, least_ns in limits.SOUND_JUMPS:
-            recent = self._recent(last_ns, within_ns)
-            if len(recent) < within_ns // limits.SOUND_DRIFT_BIN_NS:
-                continue
-            jump = min(z - self._line(t) for t, z in recent)
-            if jump < least_ns:
-                continue
-            older = list(self._points)[: len(self._points) - len(recent)]
-            # Where blocks are read late as a rule, a few late ones in a row are no jump.
-            usual = sorted(z - self._line(t) for t, z in older)
-            if not usual or jump >= 2 * usual[len(usual) // 2]:
-                moved = [(t, z + jump) for t, z in older]
-                self._points = deque([*moved, *recent], maxlen=self._points.maxlen)
-                return
+    def _pause_ns(self, t: float) -> int:
+        if self._off and t - self._off[0].start < limits.SOUND_PROBE_LATE_NS:
+            return limits.SOUND_PROBE_SOON_NS - limits.SOUND_PROBE_NS
+        self._probes += 1
+        # Pauses of a golden ratio: no rhythm of the server's is met at the same beat each time.
+        return round(limits.SOUND_PROBE_EACH_NS * (0.6 + 0.8 * (self._probes * 0.618034 % 1)))
 
-    def _fit(self, points: list[Point]) -> None:
-        (t0, z0), (t1, z1) = _lowest_edge(points)
-        span = points[-1][0] - points[0][0]
-        slope = (z1 - z0) / (t1 - t0) if t1 > t0 else 0.0
-        clear = True
-        if span < limits.SOUND_DRIFT_SPAN_NS:
-            # A slope from little time is mostly jitter: it must be clear against how late blocks are as a rule.
-            late = sorted(z - z1 - slope * (t - t1) for t, z in points)
-            clear = abs(slope) * span > max(limits.SOUND_DRIFT_CLEAR_NS, 4 * late[len(late) // 2])
-        if not clear:
-            lowest = min(z for _, z in points)
-            self._level, self._slope = (points[-1][0], lowest), 0.0
+    def _judge(self, window: Window) -> None:
+        """What the blocks of a window tell."""
+        self._recent.append(window)
+        if not self._pinned and self._beside(window) < 0 and window.start <= limits.SOUND_DRIFT_LEVEL_NS:
+            self._anchor = window.least
+        self._look_for_steep()
+        beside = self._beside(window)
+        near = -limits.SOUND_ABSORB_NS <= beside <= self._band()
+        if near or (
+            abs(beside) <= limits.SOUND_ABSORB_ALL_NS and abs(beside - self._level()) <= limits.SOUND_ABSORB_NS / 2
+        ):
+            self._off.clear()
+            self._usual.append(window)
         else:
-            self._level, self._slope = (t1, z1), slope
-        self._slope = min(self._slope, 0.95)
-        self.ppm = round(-self._slope * 1e6)
+            self._off.append(window)
+            self._look_for_jump()
+        self._collect(window)
+
+    def _look_for_steep(self) -> None:
+        found = straight([(w.least[0], w.least[1] - self._place(w.least[0])) for w in self._recent])
+        if found is None:
+            return
+        count, slope = found
+        first = self._recent[-count]
+        beside = self._beside(first)
+        usual = beside if abs(beside) <= limits.SOUND_ABSORB_NS else 0.0
+        self._anchor = (first.least[0], first.least[1] - self._latency - usual)
+        self._slope = min(self._slope + slope, 0.95)
+        self._cells.clear()
+        self._cell = None
+        self._recent.clear()
+        self._usual.clear()
+        self._off.clear()
+
+    def _look_for_jump(self) -> None:
+        beside = [self._beside(window) for window in self._off]
+        if min(beside) < 0 < max(beside):
+            del self._off[:-1]
+            return
+        jump = min(beside, key=abs)
+        patience = next(after for least, after in limits.SOUND_JUMPS if abs(jump) >= least)
+        waited = self._off[-1].least[0] - self._off[0].start
+        level = max(beside) - min(beside) <= abs(jump) / 2
+        # Nothing is early by chance, but the first window may be half of before.
+        enough = jump < 0 or waited >= (patience if level else limits.SOUND_JUMP_UNSURE_NS)
+        if len(beside) < limits.SOUND_JUMP_WINDOWS or not enough:
+            return
+        latency = self._latency + jump
+        now = _rhythm(self._off)
+        if _differ(now, _rhythm(self._usual)) and abs(latency) <= limits.SOUND_LATENCY_NS:
+            if not self._latency:
+                self._home = _rhythm(self._usual)
+            near = abs(latency) <= limits.SOUND_ABSORB_NS
+            # Where the rhythm is the old one again, so is the latency: what is left of the shift has been lost in it.
+            lost = 0.0 if near or _differ(now, self._home) else latency
+            self._latency = 0.0 if near or lost else latency
+        else:
+            lost = self._beyond(min(beside))
+        self._anchor = (self._anchor[0], self._anchor[1] + lost)
+        self.lost = lost > 0
+        self._usual.clear()
+        self._usual.extend(self._off)
+        self._off.clear()
+
+    def _level(self) -> float:
+        """By how much blocks came later of late than their place and the latency tell."""
+        return _middle([self._beside(window) for window in self._usual]) if self._usual else 0.0
+
+    def _band(self) -> float:
+        """By how much later blocks may come at once: more where they are read in heaps, not as they arrive."""
+        spread = _middle([window.spread for window in self._usual]) if self._usual else 0.0
+        return max(limits.SOUND_ABSORB_NS, spread / 3)
+
+    def _beyond(self, jump: float) -> float:
+        """How much of a jump in the same rhythm is more than a latency may change."""
+        if jump < 0:
+            return jump  # nothing comes earlier than it can: this is where it lies
+        sudden = jump - self._level()
+        if sudden > self._band():
+            return sudden
+        return jump if jump > limits.SOUND_ABSORB_ALL_NS else 0.0
+
+    def _collect(self, window: Window) -> None:
+        """For the slope: one point every few seconds, where blocks came least late."""
+        if self._cell is None:
+            self._cell, self._cell_ns = window.least, window.start
+        if window.least[1] < self._cell[1]:
+            self._cell = window.least
+        # While a device is new it is watched all the time, which is a cell of several windows.
+        young = window.start < limits.SOUND_PROBE_FIRST_NS
+        if young and window.least[0] - self._cell_ns < limits.SOUND_DRIFT_CELL_NS - limits.SOUND_DRIFT_BIN_NS:
+            return
+        if self._cells and self._cell[0] <= self._cells[-1][0]:
+            return
+        self._cells.append(self._cell)
+        self._cell = None
+        if len(self._cells) > limits.SOUND_DRIFT_CELLS:
+            self._cells.popleft()
+            first = max(self._anchor[0], self._cells[0][0])
+            self._anchor = (first, self._place(first))
+        self._fit()
+
+    def _fit(self) -> None:
+        found = slope_of(self._cells)
+        if found is None:
+            return
+        if found.clear:
+            self._slope = min(found.slope, 0.95)
+        elif self._slope and abs(self._slope - found.slope) > 5 * found.error:
+            # It was something else: nothing is known from here on.
+            last = self._cells[-1][0]
+            self._anchor, self._slope = (last, self._place(last)), 0.0
+            self._cells.clear()
 
 
-def _lowest_edge(points: list[Point]) -> tuple[Point, Point]:
-    """The edge of the lower convex hull over the mean time: the line below all points that is nearest to them."""
-    hull: list[Point] = []
-    for point in points:
-        while len(hull) > 1:
-            (ax, ay), (bx, by) = hull[-2:]
-            if (bx - ax) * (point[1] - ay) > (by - ay) * (point[0] - ax):
-                break
-            hull.pop()
-        hull.append(point)
-    mean = sum(t for t, _ in points) / len(points)
-    for left, right in pairwise(hull):
-        if right[0] >= mean:
-            return left, right
-    return hull[-1], hull[-1]
+def _middle(values: list[float] | list[int]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _rhythm(windows: Iterable[Window]) -> tuple[float, float]:
+    """How long blocks are, and how uneven their delay."""
+    held = list(windows)
+    return (_middle([w.size for w in held]), _middle([w.spread for w in held])) if held else (0.0, 0.0)
+
+
+def _differ(rhythm: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether the blocks have another size, or another evenness; of none nothing is known."""
+    (size, spread), (size_before, spread_before) = rhythm, other
+    uneven = abs(spread - spread_before) > max(limits.SOUND_LATE_BLOCK_NS, max(spread, spread_before) / 3)
+    return size_before > 0 and (uneven or abs(size - size_before) > size_before / 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +304,19 @@ class Steering:
         self._off_since_ns: int | None = None
         self._stretch = 0.0
 
-    def decide(self, error: int, stretch: float, now_ns: int) -> Move:
-        """What to do when the sound lies `error` samples before its place and must be stretched by `stretch`."""
+    def decide(self, error: int, stretch: float, now_ns: int, *, lost: bool = False) -> Move:
+        """What to do when the sound lies `error` samples before its place and must be stretched by `stretch`.
+
+        Where it is known that the device `lost` some, it is no step but a hole.
+        """
         if not self.on and not self._clear(error, now_ns):
             return Move()
-        self.on = True
-        if error > limits.SOUND_HOLE_SAMPLES and abs(stretch) < limits.SOUND_HOLE_STRETCH:
+        self.on = bool(stretch) or abs(error) > limits.SOUND_THERE_SAMPLES
+        if not self.on:
+            self._stretch, self._off_since_ns = 0.0, None
+            return Move()
+        hole = limits.SOUND_STEP_SAMPLES if lost else limits.SOUND_HOLE_SAMPLES
+        if error > hole and abs(stretch) < limits.SOUND_HOLE_STRETCH:
             return Move(self._stretch, 0, error)
         most = limits.SOUND_STRETCH
         beyond = abs(stretch) > most

@@ -223,7 +223,8 @@ class SoundInput:
             if runs_on and not rests and lacks <= 0:
                 self._joint = base_ns + duration_of(until), stream.count + lacks
             if runs_on and rests and 0 < lacks <= limits.SOUND_STEP_SAMPLES:
-                self._put([Part(silence(lacks, self.channels), "", lacks, 0)], lacks, self.position)
+                part = Part(silence(lacks, self.channels), "", lacks, 0)
+                self._put([part], lacks if lacks > limits.SOUND_NEAR_SAMPLES else 0, self.position)
             stream.put_back()
         self._tell_corrections(last=True)
         self._bridge(until)
@@ -243,8 +244,6 @@ class SoundInput:
         if self._stream is not None and self._stream.waiting:
             until = min(until, self._start_of(self._stream, self._base_ns))
         self._placed.silence(until, self._absent)
-
-    # --- inside: placing
 
     def _where(self) -> int | None:
         return self._placed.position if self._base_ns is not None else None

@@ -112,7 +112,9 @@ class DeviceStream:
 
     def number_at(self, clock_ns: int) -> int:
         """Which sample was captured at a moment, by the line."""
-        return samples_in(max(0, clock_ns - self.drift.zero_ns(self.capture_ns)))
+        # Up to the whole one: where the stream begins was rounded down, and none must be missing at the end for it.
+        one_ns = limits.NS_PER_S // limits.SOUND_RATE
+        return samples_in(max(0, clock_ns - self.drift.zero_ns(self.capture_ns) + one_ns))
 
     def leave(self, number: int) -> None:
         """Forget what waits from sample `number` on: it was captured when it must not be."""
@@ -184,6 +186,7 @@ class Corrector:
 
     def __init__(self, drift: Drift, channels: int) -> None:
         self._drift, self._channels = drift, channels
+        drift.pin()
         self._steering = Steering()
         self._resampler: AsyncResampler | None = None
         self._last: Pcm = np.zeros((0, channels), np.int16)
@@ -201,7 +204,8 @@ class Corrector:
             The parts that are ready; how many samples of silence are missing after them; and how many were put in or
             (negative) left out of them in a step.
         """
-        move = self._steering.decide(error, self._drift.stretch, now_ns)
+        move = self._steering.decide(error, self._drift.stretch, now_ns, lost=self._drift.lost)
+        self._drift.lost = False
         step = 0
         if -error > limits.SOUND_AHEAD_SAMPLES:
             # Far more comes than steps can leave out, and what is kept for later must not grow.

@@ -137,6 +137,8 @@ def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]
     settings = load_settings({"record": named}).record
     check_settings(settings)
     for audio, device, flag in (("system", request.mic, "--mic"), ("mic", request.system, "--system")):
+        if device is not None and not device.strip():
+            raise Usage(f"{flag} names no device", f"`pepys doctor` lists them; leave out {flag} for the default one")
         if device is not None and settings.audio in {audio, "off"}:
             raise Usage(f"{flag} names a device that --audio {settings.audio} leaves out", f"leave out {flag}")
     silent = settings.audio == "off" and request.sound_graph is None

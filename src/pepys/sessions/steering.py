@@ -382,7 +382,8 @@ class Steering:
             # The catalog is derived and its readers catch it up: no failure of it may reach a recording.
             (error,) = await asyncio.gather(asyncio.to_thread(_index, self._store, session), return_exceptions=True)
             if error is not None:
-                _LOG.warning("pepys: the catalog was not told of session %s: %r", session, error)
+                reason = error.message if isinstance(error, PepysError) else repr(error)
+                _LOG.warning("pepys: the catalog was not told of session %s: %s", session, reason)
 
 
 def _index(store: Store, session: str) -> None:

@@ -7,8 +7,15 @@ import { dbOf, PITCH, type Wave } from "./waves";
 const BAR = 2;
 const LEAST = 1;
 const FLOOR_DB = -60;
+const CURVE_DB = 40;
+
+/** How high a bar is, as a share: the root of the amplitude. Decibels would make a flat block of speech, the amplitude a line of it. */
+export function shareOf(db: number): number {
+  return db <= FLOOR_DB ? 0 : Math.min(1, 10 ** (db / CURVE_DB));
+}
+
 /** Heights of all levels, as a share. */
-const SHARES = Float32Array.from({ length: 256 }, (_, value) => Math.min(1, Math.max(0, 1 - dbOf(value) / FLOOR_DB)));
+const SHARES = Float32Array.from({ length: 256 }, (_, value) => shareOf(dbOf(value)));
 
 /** The bars of one lane, kept until the view, the width or the levels change. */
 export class Bars {

@@ -101,10 +101,12 @@ def _lowered(pcm: Pcm) -> Pcm:
     """One channel at the rate in which speech is heard."""
     tap = Node("heard", "tap", {"rate": SAMPLE_RATE})
     run = SoundRun(SoundGraph((Node("clip", "microphone"), tap), (("clip", "heard"),)))
+    blocks: list[Pcm] = []
     for start in range(0, len(pcm), _STEP):
         run.push("clip", pcm[start : start + _STEP].reshape(-1, 1))
+        blocks.append(run.take("heard").pcm.reshape(-1))
     run.end(len(pcm))
-    return run.take("heard").pcm.reshape(-1)
+    return np.concatenate([*blocks, run.take("heard").pcm.reshape(-1)])
 
 
 def _read(path: Path) -> Pcm:
