@@ -108,7 +108,7 @@ SOUND_SLOPE_SPAN_NS: Final = 24 * NS_PER_S
 SOUND_SLOPE_CLEAR_NS: Final = 2_500_000
 SOUND_SLOPE_NOISE_NS: Final = 150_000
 # A straight run of so many bins, by so much, is a clock that differs.
-SOUND_STEEP: Final = ((4, 200 * NS_PER_MS), (5, 18 * NS_PER_MS), (8, 14 * NS_PER_MS), (10, 12 * NS_PER_MS))
+SOUND_STEEP: Final = ((4, 200 * NS_PER_MS), (5, 18 * NS_PER_MS), (8, 20 * NS_PER_MS), (10, 19 * NS_PER_MS))
 SOUND_ABSORB_NS: Final = 30 * NS_PER_MS  # by how much a latency may change unseen at once ...
 SOUND_ABSORB_ALL_NS: Final = 60 * NS_PER_MS  # ... and altogether ...
 SOUND_LATENCY_NS: Final = 120 * NS_PER_MS  # ... and where the blocks show that it is the latency; 95 measured

@@ -83,7 +83,7 @@ def test_a_failed_stage_is_exit_9_and_the_rest_is_done(session: str, store: Stor
         (("export", "last"), 2, "to"),
         (("export", "last", "--to", "x.avi"), 2, "mp4, wav, srt, vtt, txt, md, json"),
         (("export", "last", "--to", "/no/where/x.md"), 3, "/no/where"),
-        (("export", "last", "--to", "x.wav"), 3, "no sound"),
+        (("export", "last", "--to", "x.wav", "--track", "mic"), 3, "no sound track"),
         (("export", "nobody", "--to", "x.md"), 3, "nobody"),
     ],
 )

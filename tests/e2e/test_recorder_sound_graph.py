@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pepys.demo.servers import SoundServer
 from pepys.errors import DeviceMissing
 from pepys.model.session import Session, Track
 from pepys.model.sound_graph import Node, SoundGraph
-from tests.recording import recording, samples
+from tests.recording import SYSTEM, recording, samples
 from tests.sound_sources import wav
 
 
@@ -100,3 +101,18 @@ def test_one_source_has_several_tracks_and_its_mute_is_in_all(home: Path) -> Non
         assert np.abs(sound[9_600:24_000]).max() > 0.05 and np.abs(sound[-19_200:-4_800]).max() < 0.001
     assert view.sound_graph is not None
     assert next(node for node in view.sound_graph["nodes"] if node["name"] == "hum.gain")["params"]["muted"] is True
+
+
+def test_a_device_is_recorded_beside_a_tone(home: Path, sound_server: SoundServer) -> None:
+    graph = _graph(
+        Node("played", "system", {"device": SYSTEM}), Node("hum", "tone", {"channels": 2}), Node("both", "mix"),
+        _encoder("own", "audio.both"), edges=(("played", "both"), ("hum", "both"), ("both", "own")),
+    )  # fmt: skip
+    with recording(home, sound_graph=graph) as run:
+        run.until_recorded(1500)
+        view = run.stop()
+        heard = samples(run.media(_track(view, "audio.both")))
+    assert abs(np.abs(np.fft.rfft(heard[9_600:57_600])).argmax() - 440) <= 1
+    (account,) = _track(view, "audio.both").accounts
+    assert account.exact and account.encoded > 48_000
+    assert view.gaps == ()

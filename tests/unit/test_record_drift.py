@@ -24,7 +24,7 @@ def _record(world: World, seconds: int) -> Pcm:
 
 @pytest.mark.parametrize(
     ("ppm", "seconds", "settled_ms", "ever_ms"),
-    [(100, 1800, 1.5, 4), (-100, 300, 1.5, 4), (10_000, 300, 18, 25), (-10_000, 300, 18, 25), (4000, 300, 2, 15)],
+    [(100, 1800, 1.5, 4), (-100, 300, 1.5, 4), (10_000, 300, 18, 25), (-10_000, 300, 18, 25)],
 )
 def test_the_sound_keeps_to_the_clock(ppm: int, seconds: int, settled_ms: float, ever_ms: float) -> None:
     world = World(ppm)

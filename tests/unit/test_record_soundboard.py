@@ -287,3 +287,29 @@ def test_a_source_that_is_heard_past_its_gain_is_not_called_muted(bench: Bench) 
         board.set(["mic"], [], None)
     board.set(["mic.gain"], [], None)
     assert board.graph is not None and board.graph.node("mic.gain").params["muted"] is True
+
+
+def test_a_named_device_that_was_replaced_before_the_beginning_is_missing(bench: Bench) -> None:
+    node = Node("mic", "microphone", {"device": "wanted"})
+    graph = SoundGraph((node, Node("own", "encoder", {"track": "audio.mic"})), (("mic", "own"),))
+    made: list[str] = []
+
+    def opener(_node: Node, name: str) -> Piped:
+        made.append(name)
+        return Piped(bench.clock, _ENOUGH_NS)
+
+    health = Health(lambda _events, _then: None, lambda _message: None)
+    board = SoundBoard(bench.clock, bench.loop, health, opener, graph, ["mic"])
+    sound = board.inputs["mic"]
+    sound.open()
+    sound.lose("wanted is gone", bench.clock.now_ns())
+    sound.switch("another", "wanted is gone")
+    for source in sound.sources:
+        assert isinstance(source, Piped)
+        source.play(limits.SOUND_SWITCH_BLOCKS + 1)
+    for _ in range(limits.SOUND_SWITCH_BLOCKS + 1):
+        sound.read()
+    assert made == ["wanted", "another"] and sound.device == "another" and sound.delivers
+    with pytest.raises(DeviceMissing, match="the sound device wanted cannot be recorded: it is gone"):
+        board.require()
+    sound.stop()

@@ -32,7 +32,7 @@ class Following:
         self._clock, self._loop, self._watched = clock, loop, watched
         known = tuple(wishes)
         self._choice = DeviceChoice(known)
-        self._needed = bool(known)
+        self._tracks = frozenset(wish.track for wish in known)
         self._watch = DeviceWatch(loop, clock, self._on_devices)
         self._inputs: Mapping[str, SoundInput] = {}
         self._default = ""
@@ -40,11 +40,12 @@ class Following:
 
     def start(self, inputs: Mapping[str, SoundInput]) -> None:
         """Begin to listen to the server, for these inputs by track."""
-        self._inputs = inputs if self._needed else {}
+        # Files and tones are no devices of the server: what it lists says nothing of them.
+        self._inputs = {track: sound for track, sound in inputs.items() if track in self._tracks}
         for track, sound in self._inputs.items():
             # A switch that was under way at a pause did not come about.
             self._choice.is_on(track, sound.device)
-        if self._needed:
+        if self._inputs:
             self._watch.start()
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from pepys.media.sound_graph import SoundRun
 from pepys.model import events as ev
 from pepys.model.sound_graph import SoundGraph
 from pepys.record.sound import samples_in
-from pepys.record.sound_plan import gain_of, gain_of_source, mix_of, muted_by
+from pepys.record.sound_plan import gain_of, gain_of_source, mix_of, muted_by, sources_muted
 
 _RAMP = samples_in(limits.SOUND_RAMP_NS)
 
@@ -82,7 +82,7 @@ class SoundDesk:
         if self.graph is None:
             return False
         gain = gain_of_source(self.graph, source)
-        muted = gain and self.graph.node(gain).params["muted"]
+        muted = gain in sources_muted(self.graph) and self.graph.node(gain).params["muted"]
         return not muted and self.graph.node(source).kind == "microphone"
 
     def declared(self, at_ns: int) -> tuple[ev.SoundGraphSet, ...]:
@@ -94,7 +94,7 @@ class SoundDesk:
         graph = self.graph
         if graph is None:
             return {"gains": {}, "balance": None}
-        words = {gain_of_source(graph, source.name): source.name for source in reversed(graph.sources())}
+        words = sources_muted(graph)
         gains = {words.get(node.name, node.name): dict(node.params) for node in graph.of_kind("gain")}
         mixes = [node for node in graph.of_kind("mix") if len(graph.inputs(node.name)) == 2]
         return {"gains": gains, "balance": mixes[0].params["balance"] if len(mixes) == 1 else None}

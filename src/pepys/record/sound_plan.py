@@ -176,35 +176,43 @@ def gain_of(graph: SoundGraph, word: str) -> str:
     """The gain node that a user means by `mic`, `audio.mic`, or its own name.
 
     Raises:
-        Usage: there is none.
+        Usage: there is none, or the sound is heard past it.
     """
-    gains = {node.name for node in graph.of_kind("gain")}
+    gains = [node.name for node in graph.of_kind("gain")]
     if word in gains:
         return word
+    whole = sources_muted(graph)
     for source in graph.sources():
-        if word in {source.name, track_of(graph, source.name)}:
-            gain = gain_of_source(graph, source.name)
-            if gain:
-                _check_whole(graph, source.name, gain)
-                return gain
-    reached = [source.name for source in graph.sources() if gain_of_source(graph, source.name)]
-    known = list(dict.fromkeys([*reached, *(name for name in sorted(gains) if name not in _usual(reached))]))
+        gain = gain_of_source(graph, source.name)
+        if gain and word in {source.name, *tracks_of(graph, source.name)}:
+            if gain not in whole:
+                it = "it" if word == source.name else source.name
+                what = f"{word} cannot be muted: {it} reaches the node {_past(graph, source.name, gain)}"
+                raise Usage(f"{what} past its gain {gain}", f"name {gain} to mute what goes through that")
+            return gain
+    known = [*whole.values(), *(gain for gain in gains if gain not in whole)]
     if not known:
         raise Usage(f"{word} cannot be muted: the sound graph has no gain", "give it one")
     raise Usage(f"{word} cannot be muted: there is no such sound", f"name one of {', '.join(known)}")
 
 
-def _check_whole(graph: SoundGraph, source: str, gain: str) -> None:
-    """A source that is muted must be heard nowhere."""
+def sources_muted(graph: SoundGraph) -> dict[str, str]:
+    """The sources that are heard nowhere when one gain is muted, by that gain."""
+    found: dict[str, str] = {}
+    for source in graph.sources():
+        gain = gain_of_source(graph, source.name)
+        if gain and not _past(graph, source.name, gain):
+            found.setdefault(gain, source.name)
+    return found
+
+
+def _past(graph: SoundGraph, source: str, gain: str) -> str:
+    """An encoder or a tap that hears a source past a gain; empty for none."""
     for node in graph.of_kind("encoder", "tap"):
         before = graph.before(node.name)
         if source in before and gain not in before:
-            what = f"{source} cannot be muted: it reaches the node {node.name} past its gain {gain}"
-            raise Usage(what, f"name {gain} to mute what goes through that, or put a gain before all of it")
-
-
-def _usual(sources: list[str]) -> set[str]:
-    return {f"{name}.gain" for name in sources}
+            return node.name
+    return ""
 
 
 def mix_of(graph: SoundGraph) -> str:

@@ -128,10 +128,15 @@ class SoundBoard:
             DeviceMissing: one does not; it is named with the reason.
         """
         for name, sound in self.inputs.items():
-            if name in self._required and not sound.delivers:
-                reason = sound.seen.detail or "it gives no sound"
+            if name not in self._required:
+                continue
+            params = self.graph.node(name).params if self.graph is not None else {}
+            wanted = str(params.get("device", ""))
+            away = wanted not in {"", sound.device} and not params.get("follow_default")
+            if away or not sound.delivers:
+                reason = "it is gone" if away else sound.seen.detail or "it gives no sound"
                 raise DeviceMissing(
-                    f"the sound device {sound.device} cannot be recorded: {reason}",
+                    f"the sound device {wanted or sound.device} cannot be recorded: {reason}",
                     "name another one (`pepys doctor` lists them), or add --allow-partial",
                 )
 
