@@ -56,13 +56,18 @@ def desktop(request: pytest.FixtureRequest, xserver: XServer) -> Iterator[XServe
 
 
 def test_nothing_leaks_while_windows_come_move_and_go(desktop: XServer) -> None:
-    argv = [sys.executable, "-m", "tests.desk", desktop.display, "80", "7"]
-    with camera(desktop.display) as watching, subprocess.Popen(argv, cwd=Path(__file__).parents[2]) as player:
-        while player.poll() is None:
-            watching.take()
-            if watching.captures % 50 == 0:
-                watching.grab()
-        assert player.returncode == 0
+    with camera(desktop.display) as watching:
+        # A busy machine sees less of each turn: the desk plays again until enough was seen.
+        for seed in ("7", "8", "9"):
+            argv = [sys.executable, "-m", "tests.desk", desktop.display, "80", seed]
+            with subprocess.Popen(argv, cwd=Path(__file__).parents[2]) as player:
+                while player.poll() is None:
+                    watching.take()
+                    if watching.captures % 50 == 0:
+                        watching.grab()
+            assert player.returncode == 0
+            if watching.seen > 50:
+                break
         assert watching.seen > 50
         assert watching.leaks == 0
 
