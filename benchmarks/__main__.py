@@ -1,7 +1,8 @@
-"""`python -m benchmarks [commands|capture [--video|--sound]] [options of pepys bench]`: measure, write RESULTS.md.
+"""`python -m benchmarks [commands|capture] [options of pepys bench]`: measure, and write RESULTS.md.
 
-Without a name all are run. Each measure has a section of its own, and so has each load of the CPU comparisons, so that
-long measures can be made one by one and none mixes its figures with older ones.
+Without a name commands, pictures and sound are run; `--faults` and `--health` are asked for by name. Each measure has a
+section of its own, and so has each load of the CPU comparisons, so that long measures can be made one by one and none
+mixes its figures with older ones.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.results import Row, write
-from pepys.bench import capture, commands, sound_course
+from benchmarks.results import Row, write, write_account
+from pepys.bench import capture, commands, faults_course, health, sound_course
 from pepys.bench.figures import Figure
 from pepys.bench.load import LOADS
 
@@ -25,25 +26,27 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("what", nargs="?", choices=["commands", "capture"])
     parser.add_argument("--video", action="store_true", help="of capture: the video alone")
     parser.add_argument("--sound", action="store_true", help="of capture: the sound alone")
-    parser.add_argument("--seconds", type=float, default=capture.SECONDS)
+    parser.add_argument("--faults", action="store_true", help="of capture: what dies, hangs or fills")
+    parser.add_argument("--health", action="store_true", help="of capture: kills, pauses, long recordings")
+    parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--runs", type=int, default=None)
     parser.add_argument("--load", action="append", default=[], choices=list(LOADS))
-    parser.add_argument("--measure", action="append", default=[], choices=[*capture.MEASURES, *sound_course.MEASURES])
+    known = [*capture.MEASURES, *sound_course.MEASURES, *faults_course.FAULTS, *health.MEASURES]
+    parser.add_argument("--measure", action="append", default=[], choices=known)
     asked = parser.parse_args(words)
     command = f"make bench ARGS={shlex.quote(' '.join(words))}" if words else "make bench"
+    named = asked.video or asked.sound or asked.faults or asked.health
     held = True
     if asked.what in (None, "commands"):
         held &= _commands(asked.runs or commands.RUNS, command)
-    if asked.what in (None, "capture") and (asked.sound or not (asked.video or asked.measure or asked.load)):
-        chosen, runs = sound_course.choose(asked.measure), asked.runs or sound_course.RUNS
-        print(f"sound takes about {sound_course.lasts_s(chosen, asked.seconds, runs) / 60:.0f} min", flush=True)
-        held &= _sound(sound_course.run(chosen, asked.seconds, runs, print), asked.seconds, runs, command)
-    if asked.what in (None, "capture") and not asked.sound:
-        choice = capture.choose(asked.measure, asked.load)
-        runs = asked.runs or capture.RUNS
-        minutes = capture.lasts_s(choice, asked.seconds, runs) / 60
-        print(f"capture takes about {minutes:.0f} min", flush=True)
-        held &= _capture(capture.run(choice, asked.seconds, runs, print), asked.seconds, runs, command)
+    if asked.what in (None, "capture") and (asked.sound or not (named or asked.measure or asked.load)):
+        held &= _sound(asked, command)
+    if asked.what in (None, "capture") and not (asked.sound or asked.faults or asked.health):
+        held &= _capture(asked, command)
+    if asked.faults:
+        held &= _faults(asked, command)
+    if asked.health:
+        held &= _health(asked, command)
     return 0 if held else 1
 
 
@@ -53,22 +56,57 @@ def _commands(runs: int, command: str) -> bool:
     return all(figure.held is not False for figure in figures)
 
 
-def _capture(figures: Iterable[Figure], seconds: float, runs: int, command: str) -> bool:
+def _capture(asked: argparse.Namespace, command: str) -> bool:
     """Write each section as soon as its figures are there: a run that is broken off keeps what it has."""
+    choice = capture.choose(asked.measure, asked.load)
+    seconds, runs = asked.seconds or capture.SECONDS, asked.runs or capture.RUNS
+    print(f"capture takes about {capture.lasts_s(choice, seconds, runs) / 60:.0f} min", flush=True)
     sections: dict[str, list[Row]] = {}
-    for figure in figures:
+    for figure in capture.run(choice, seconds, runs, print):
         name = f"capture: CPU, {figure.load}" if figure.measure in _COMPARED else f"capture: {figure.measure}"
         sections.setdefault(name, []).append(_row(figure))
         write(name, command, sections[name], _note(figure, seconds, runs))
-    return all(row.held is not False for rows in sections.values() for row in rows)
+    return _all_held(sections)
 
 
-def _sound(figures: Iterable[Figure], seconds: float, runs: int, command: str) -> bool:
+def _sound(asked: argparse.Namespace, command: str) -> bool:
+    chosen = sound_course.choose(asked.measure)
+    seconds, runs = asked.seconds or sound_course.SECONDS, asked.runs or sound_course.RUNS
+    print(f"sound takes about {sound_course.lasts_s(chosen, seconds, runs) / 60:.0f} min", flush=True)
+    figures = sound_course.run(chosen, seconds, runs, print)
+    return _sections("sound", figures, command, f"Recordings of {seconds:g} s; repeated measures {runs} times.")
+
+
+def _faults(asked: argparse.Namespace, command: str) -> bool:
+    chosen, runs = faults_course.choose(asked.measure), asked.runs or faults_course.RUNS
+    print(f"faults take about {faults_course.lasts_s(chosen, runs) / 60:.0f} min", flush=True)
+    return _sections("faults", faults_course.run(chosen, runs, print), command, f"Each {runs} times.")
+
+
+def _health(asked: argparse.Namespace, command: str) -> bool:
+    chosen = health.choose(asked.measure)
+    print(f"health takes about {health.lasts_s(chosen, asked.seconds, asked.runs) / 60:.0f} min", flush=True)
+    return _sections("health", _accounted(health.run(chosen, asked.seconds, asked.runs, print)), command, "")
+
+
+def _accounted(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """Figures as they are; the account of a desktop is written into the page about health besides."""
+    for figure in figures:
+        if figure.measure == "desktop":
+            write_account(figure.detail["table"])
+        yield figure
+
+
+def _sections(kind: str, figures: Iterable[Figure], command: str, note: str) -> bool:
     sections: dict[str, list[Row]] = {}
     for figure in figures:
-        name = f"sound: {figure.measure}"
+        name = f"{kind}: {figure.measure}"
         sections.setdefault(name, []).append(_row(figure))
-        write(name, command, sections[name], f"Recordings of {seconds:g} s; repeated measures {runs} times.")
+        write(name, command, sections[name], note)
+    return _all_held(sections)
+
+
+def _all_held(sections: dict[str, list[Row]]) -> bool:
     return all(row.held is not False for rows in sections.values() for row in rows)
 
 

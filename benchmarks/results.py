@@ -14,6 +14,7 @@ from pathlib import Path
 from pepys.bench.figures import machine
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+HEALTH = Path(__file__).parents[1] / "docs" / "health.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,21 @@ def write(name: str, command: str, rows: Sequence[Row], note: str = "") -> None:
     for row in rows:
         held = "reported" if row.held is None else "yes" if row.held else "**no**"
         lines.append(f"| {row.what} | {row.figure} | {row.bar} | {held} |")
+    _replace(RESULTS, "# Results\n", name, f"## {name[:1].upper() + name[1:]}", lines)
+
+
+def write_account(table: Sequence[str]) -> None:
+    """Replace the account of a mixed desktop in the page about health."""
+    told = f"Recorded {datetime.now(UTC):%Y-%m-%d} on {machine()}."
+    _replace(HEALTH, "# Health\n", "desktop", "## A mixed desktop", [told, "", *table])
+
+
+def _replace(file: Path, empty: str, name: str, heading: str, lines: Sequence[str]) -> None:
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
+    text = file.read_text(encoding="utf-8") if file.exists() else empty
     section = "\n".join([begin, *lines, end])
     if begin in text:
         text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
     else:
-        text = f"{text.rstrip()}\n\n## {name[:1].upper() + name[1:]}\n\n{section}\n"
-    RESULTS.write_text(text, encoding="utf-8")
+        text = f"{text.rstrip()}\n\n{heading}\n\n{section}\n"
+    file.write_text(text, encoding="utf-8")

@@ -50,6 +50,27 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Ending.** Ctrl-C, SIGTERM and SIGHUP end a foreground recording in order, exit 130; `--seconds` and `pepys stop` end
   it with 0. A second Ctrl-C returns at once and the recorder, a process of its own, saves by itself. Before the
   recording began nothing is left. `pepys serve` completes a recording under way before it ends.
+- **A start** is whole or not at all: what a flag names is opened, and disk, rights and settings are checked, before the
+  session exists. One that fails leaves nothing running and nothing in `list`: exit 4 for a display, a window, a device
+  or a right that is missing, 5 for the disk.
+- **Countdown.** `--countdown N` opens and lets go of everything that is to be recorded, then counts; `status` has
+  `countdown_s`. Ctrl-C stops it with exit 130. `pepys stop` stops it with 0: `record` then ends with 0 too, `start`
+  with 130, as it did not begin. Nothing is left of it.
+- **Health.** Each track has three clocks: when its source was tried last, when something of it was captured, and when
+  something was written. One that should have moved and has not for 2 s makes the track `degraded` at once; `status`,
+  its live view, the line of `record`, `/api/v1/health` and the page say which (`stands`) and for how long. After 5 s
+  the source is opened again, and after 1, 2, 4, 8 and 16 s more; then the track is `failed`, looked for every 30 s, and
+  the others go on.
+- **`status --watch`** on a terminal is one view that is drawn in place, once a second and at once when a state changes:
+  state, clocks, what was taken, encoded and dropped, restarts and level of each track; the queue to the disk, how late
+  the recorder's loop was, its memory, the room that is left, and whatever needs to be known. Into a pipe it is a line
+  each, with `--json` an object a line.
+- **Metrics.** The daemon has the same figures at `/metrics` for Prometheus, behind the token as everything else. Their
+  names begin with `pepys_` and end in their unit; counters count since the session began.
+- **A recorder that dies** while it records is started again and goes on with the session; the time between is a gap
+  `crash`. After five times within ten minutes it is left: the session is `interrupted`.
+- **A locked screen** is not recorded: the session is paused (`held` in `status`) with a gap `locked`, and goes on when
+  the screen is unlocked. `[record] when_locked = "record"` in the config file records it.
 - **A recorder that stands still.** After 2 s without a sign of life its tracks are `degraded` and say so, until it goes
   on. `pause` and `resume` give up after 15 s, `stop` after 60 s, and name the process; what was asked is still done
   when the recorder goes on.
@@ -115,7 +136,12 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **What is missing** of what a display could give (DAMAGE, MIT-SHM, XFIXES, a part of a region that lies beyond the
   screen) is said once when it begins, and by `status`.
 - **Shots** show the first source that is a screen, else the first; the text that can be searched is read from them, so
-  that of other sources is not found.
+  that of other sources is not found. `--shots adaptive`, the default, takes one when another window or title comes to
+  the front, when the screen has changed and rests, and between that 10 to 300 s apart, the more often the more happens;
+  `--shots SECONDS` takes them evenly. `pepys shot` takes one now. One that shows what an earlier one shows has no bytes
+  of its own; `show` counts them by what made the recorder take them.
+- **Activity** has windows and titles in front, how many keys, clicks, scrolls and moves there were (never which), and
+  stretches without any of more than 60 s.
 - **Several sources** are one video; each also has a track of its own, `video.1`, `video.2` and so on, with its health
   and its gaps. One that ends leaves its place black, and is tried again every 1 to 30 s. One that changes and gives
   no picture for more than a second is `degraded`, and called stale.
@@ -138,11 +164,11 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Wayland.** An X server inside a Wayland session (XWayland) shows black where other programs are, so it is refused
   with that reason, exit 4.
 - **Exit 9** of `record`: a track had failed at the end (a closed window has not), all sources went away, or the
-  recorder died. Exit 5: it ended
-  at the disk reserve. Both are stronger than 130; what was recorded is saved.
+  recorder died and was not started again. Exit 5: it ended at the disk reserve. Both are stronger than 130; what was
+  recorded is saved.
 - **Hosts.** `record` beside a daemon or another recording is exit 8 and names `pepys start`. `start` and `resume ID`
   need the daemon (exit 3 names `pepys serve`); `stop ID` completes an interrupted session without one. `status` with no
-  host says `idle`. When a host was killed its recorder goes on and answers `status`, `set`, `pause`, `resume`,
+  host says `idle`. When a host was killed its recorder goes on and answers `status`, `set`, `pause`, `resume`, `shot`,
   `stop`, `note` and `mark` itself, until the next host takes it over.
 - **Names.** Without a name a session is called after its day and time.
 - **Times.** `1:02:03.5`, `2:03`, `90s`, `10m`, `1h30m`, `12.5` (seconds), or RFC 3339. `note` and `mark` with

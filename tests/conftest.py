@@ -20,6 +20,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_")) or name in {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}:
             monkeypatch.delenv(name)
+    # Empty stands for no bus: a screen that is locked here would pause what the tests record.
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
+        monkeypatch.setenv(name, "")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A recorder without devices: writes a real session and speaks the real protocol, so that hosts can be tested.
 
 `FAKE_RECORDER` in the environment tells how it misbehaves: words such as `slow`, `dead`, `refuse:pause`, `hang:pause`,
-`die:pause`, `fails:audio.mic`, `warns:audio.mic`, `full`, `gone`, `crash`.
+`die:pause`, `fails:audio.mic`, `warns:audio.mic`, `full`, `gone`, `crash`, `anew` (asks to be started again),
+`locked`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pepys import limits
 from pepys.clock import SystemClock
-from pepys.errors import DeviceMissing, PepysError, StorageProblem, Usage
+from pepys.errors import Busy, DeviceMissing, PepysError, StorageProblem, Usage
 from pepys.model import events as ev
 from pepys.record.launch import Launched
 from pepys.record.runfile import write_run_file
@@ -54,6 +56,7 @@ class FakeRecorder:
         self.selector = selectors.DefaultSelector()
         self.state = "recording"
         self.done = False
+        self.held = ""
         self.tracks = {"video": "healthy", "audio.mic": "healthy", "shots": "healthy"}
         self.tracks.update({track: "off" for track, _ in spec.absent})
         self.sources, self.layout = list(spec.sources), spec.layout
@@ -73,7 +76,9 @@ class FakeRecorder:
             assert writer.view is not None
             self.span, self.at_ns = len(writer.view.spans), writer.view.end_ns
             self.media_ns = writer.view.duration_ns
-            writer.append(*(ev.GapNoted(gap.start_ns, self.at_ns, gap.reason) for gap in writer.view.gaps))
+            writer.append(
+                *(ev.GapNoted(gap.start_ns, self.at_ns, gap.reason, None, gap.detail) for gap in writer.view.gaps)
+            )
         else:
             device = store.keys.device_id
             header = ev.SessionStarted(spec.session, spec.name, wall_ns, device, spec.tags, spec.config)
@@ -120,7 +125,8 @@ class FakeRecorder:
             for track, state in self.tracks.items()
         ]  # fmt: skip
         return {
-            "session": self.spec.session, "state": self.state, "started_wall_ns": self.clock.wall_ns(),
+            "session": self.spec.session, "state": self.state, "held": self.held,
+            "started_wall_ns": self.clock.wall_ns(),
             "recorded_ms": 1000, "wall_ms": 1000, "bytes": len(SEGMENT), "spans": self.span + 1, "tracks": tracks,
             "sources": self.sources, "layout": self.layout, "sound": self.sound, "gaps_open": [],
             "disk": {"free_bytes": 10**12, "seconds_left": None},
@@ -155,6 +161,10 @@ class FakeRecorder:
             self.sources = args.get("sources", self.sources)
             self.layout = args.get("layout", self.layout)
             self.hear(args)
+        elif do == "pause" and self.held:
+            self.held = ""
+        elif do == "resume" and self.held:
+            raise Busy("the screen is locked", "unlock it")
         elif do == "pause" and self.state == "recording":
             self.end_span()
             self.enter("paused")
@@ -207,6 +217,15 @@ class FakeRecorder:
         )
         if "crash" in self.words:
             os.kill(os.getpid(), signal.SIGKILL)
+        if "anew" in self.words and not self.spec.resume:
+            self.end_span()
+            self.writer.append(ev.GapNoted(self.at_ns, None, "crash", None, "started anew: it used 900 MiB"))
+            self.writer.sync()
+            os._exit(limits.RECORDER_ANEW)
+        if "locked" in self.words and not self.held:
+            self.held = "locked"
+            self.end_span()
+            self.enter("paused")
         error: PepysError | None = None
         if "full" in self.words:
             error = StorageProblem("the disk reserve is reached", "free")
@@ -243,6 +262,9 @@ def main() -> None:
                 Path(os.environ["FAKE_RECORDER_MARK"]).touch()
             signal.pause()
         order = decode_order(data)
+        if order.spec.rehearsal:
+            channel.sendall(encode_line({"ready": {"session": order.spec.session, "tracks": []}}))
+            return
         store = Store(Path(order.spec.home), StoreKeys.from_bytes(order.keys), SystemClock())
         recorder = FakeRecorder(order.spec, store, words)
         told = recorder.status()["tracks"]

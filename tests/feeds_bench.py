@@ -13,6 +13,7 @@ from pepys.record.feeds import Feed
 from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.ports import Bgra, Geometry, Opening, Patch, VideoCapabilities, VideoEvent, VideoSource
+from pepys.record.shots import ShotCounters, Then, Why
 from pepys.record.sources import SourceName, Wish
 from pepys.record.spec import RecordSpec
 from pepys.record.stage import Stage
@@ -32,6 +33,7 @@ class Piped:
         self.polled = self.refreshed = 0
         self.held = False
         self.wake_at_ns: int | None = None
+        self.alive_ns: int | None = None
 
     def tell(self, event: VideoEvent) -> None:
         self.events.append(event)
@@ -70,16 +72,24 @@ class Piped:
 
 
 class Shots:
-    """Counts shots."""
+    """Counts shots, and keeps why and when they were taken."""
 
     def __init__(self) -> None:
         self.taken = self.repeated = 0
+        self.changed, self.missed = 0.0, False
+        self.counters = ShotCounters()
+        self.whys: list[Why] = []
+        self.times: list[int] = []
 
-    def take(self, at_ns: int, pixels: Bgra) -> None:
+    def take(self, at_ns: int, pixels: Bgra, why: Why, then: Then | None = None) -> None:
         self.taken += 1
+        self.whys.append(why)
+        self.times.append(at_ns)
 
-    def repeat(self, at_ns: int) -> None:
+    def repeat(self, at_ns: int, why: Why) -> None:
         self.repeated += 1
+        self.whys.append(why)
+        self.times.append(at_ns)
 
 
 class House:

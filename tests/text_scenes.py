@@ -55,6 +55,15 @@ def terminal(folder: Path) -> Sequence[str]:
     return ["xterm", "-geometry", "158x40+962+0", "-bg", "black", "-fg", "white", "-e", _shows(text)]
 
 
+def terminal_with(pipe: Path, folder: Path) -> Sequence[str]:
+    """A terminal under the pointer that shows what is written to a new pipe."""
+    os.mkfifo(pipe)
+    program = folder / "reads"
+    program.write_text(f"stty -echo; exec cat {pipe}", encoding="utf-8")
+    font = ["-fa", "DejaVu Sans Mono", "-fs", "11"]
+    return ["xterm", *font, "-geometry", "100x30+500+200", "-bg", "black", "-fg", "white", "-e", f"sh {program}"]
+
+
 def editor(folder: Path) -> Sequence[str]:
     """A program in an outline font on dark grey, coloured by what words are."""
     source = Path(__file__).read_text(encoding="utf-8").splitlines()[-28:]

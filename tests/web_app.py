@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from pepys.clock import SystemClock
-from pepys.errors import Busy, Usage
+from pepys.errors import Busy, NotFound, Usage
 from pepys.sessions.feed import Feed, Subscription
 from pepys.sessions.start import StartRequest
 from pepys.store.store import Store, open_store
@@ -63,6 +63,12 @@ class SteeredHost:
     async def resume(self, session: str | None = None) -> dict[str, Any]:
         self.calls.append(("resume", session))
         return self.told
+
+    async def shot(self) -> dict[str, Any]:
+        if self.told["state"] != "recording":
+            raise NotFound("nothing is being recorded", "begin with `pepys start`")
+        self.calls.append(("shot", None))
+        return {"at_ms": 1234, "repeat": False}
 
     async def stop(self, session: str | None = None) -> dict[str, Any]:
         self.calls.append(("stop", session))

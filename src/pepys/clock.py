@@ -24,6 +24,10 @@ class Clock(Protocol):
         """Nanoseconds since boot, suspend included; never goes back within one boot."""
         ...
 
+    def awake_ns(self) -> int:
+        """Nanoseconds that the machine was awake since boot: `now_ns` without the time it slept."""
+        ...
+
     def wall_ns(self) -> int:
         """Nanoseconds since the Unix epoch; may step either way."""
         ...
@@ -49,6 +53,10 @@ class SystemClock:
             return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         return time.monotonic_ns()
 
+    def awake_ns(self) -> int:
+        """CLOCK_MONOTONIC, which stands still while the machine sleeps; elsewhere it is `now_ns`."""
+        return time.monotonic_ns()
+
     def wall_ns(self) -> int:
         """The wall clock in nanoseconds since the Unix epoch."""
         return time.time_ns()
@@ -70,12 +78,17 @@ class FakeClock:
     def __init__(self, now_ns: int = 1_000_000_000, wall_ns: int = 1_800_000_000_000_000_000) -> None:
         self._now_ns = now_ns
         self._wall_ns = wall_ns
+        self._slept_ns = 0
         self._boot_id = "fake-boot"
         self._moved = threading.Condition()
 
     def now_ns(self) -> int:
         """The time since the made-up boot."""
         return self._now_ns
+
+    def awake_ns(self) -> int:
+        """The time since the made-up boot without what `suspend` passed over."""
+        return self._now_ns - self._slept_ns
 
     def wall_ns(self) -> int:
         """The made-up wall time."""
@@ -100,13 +113,18 @@ class FakeClock:
             self._wall_ns += duration_ns
             self._moved.notify_all()
 
+    def suspend(self, duration_ns: int) -> None:
+        """Let the machine sleep: time passes while it is not awake."""
+        self._slept_ns += duration_ns
+        self.advance(duration_ns)
+
     def step_wall(self, difference_ns: int) -> None:
         """Step the wall clock alone, as an administrator or NTP does."""
         self._wall_ns += difference_ns
 
     def reboot(self, boot_id: str, now_ns: int = 0) -> None:
         """Begin another boot: the boot clock restarts, the wall clock goes on."""
-        self._boot_id, self._now_ns = boot_id, now_ns
+        self._boot_id, self._now_ns, self._slept_ns = boot_id, now_ns, 0
 
 
 def _read_boot_id() -> str:

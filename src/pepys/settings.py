@@ -34,7 +34,9 @@ class Record(_Section):
     """Defaults of `pepys record` and `pepys start`.
 
     Without `fps` the quality has its own; a `layout` holds where it fits the sources; patterns of `exclude` are added
-    to those of the command line.
+    to those of the command line. `shots` are `adaptive`, `off`, or so many seconds apart. While the screen is locked
+    the recording pauses, unless `when_locked` says `record`. A recorder that needs more than `memory_mb` MiB is started
+    anew.
     """
 
     fps: int | None = Field(default=None, ge=1, le=60)
@@ -43,7 +45,9 @@ class Record(_Section):
     encoder: Literal["auto", "x264", "h264_vaapi", "h264_nvenc", "h264_qsv"] = "auto"
     exclude: tuple[Pattern, ...] = Field(default=(), max_length=PATTERNS_MAX)
     audio: Literal["mic", "system", "both", "off"] = "both"
-    shots: Seconds | Literal["off"] = Field(default=15.0)
+    shots: Seconds | Literal["adaptive", "off"] = "adaptive"
+    when_locked: Literal["pause", "record"] = "pause"
+    memory_mb: int = Field(default=512, ge=200, le=8192)
 
 
 class Serve(_Section):

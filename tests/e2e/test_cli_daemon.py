@@ -92,13 +92,14 @@ def test_an_interrupted_session_goes_on_in_a_new_span(
 ) -> None:
     serve(daemons, home)
     session = pepys("start", "in two parts", *QUIET)["session"]
+    pepys("pause")  # one that records would be started again
     os.kill(orphans(home)[0].pid, signal.SIGKILL)
     wait_until(lambda: status_of(home)["state"] == "interrupted", 10, "the recovery")
     assert pepys("resume", session[:14])["state"] == "recording"
     assert pepys("stop")["state"] == "completed"
     whole = shown(session)
     assert len(whole["spans"]) == 2
-    assert [gap["reason"] for gap in whole["gaps"]] == ["crash"]
+    assert [gap["reason"] for gap in whole["gaps"]] == ["pause", "crash"]
     assert whole["duration_ms"] + sum(gap["end_ms"] - gap["start_ms"] for gap in whole["gaps"]) == whole["wall_ms"]
 
 

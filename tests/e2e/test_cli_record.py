@@ -225,10 +225,30 @@ def test_a_killed_host_leaves_the_recorder_to_be_adopted(
     assert (shown["name"], shown["state"], shown["notes"][0]["text"]) == ("orphan", "completed", "still here")
 
 
-def test_a_killed_recorder_leaves_an_interrupted_session_that_stop_completes(
+def test_a_killed_recorder_is_started_again_and_the_session_goes_on(
+    home: Path, xserver: XServer, recorders: list[subprocess.Popen[str]]
+) -> None:
+    process = begin(recorders, home, "goes on", *QUIET)
+    first = orphans(home)[0].pid
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: status_of(home).get("restarts") == 1 and status_of(home)["state"] == "recording", 20)
+    told = status_of(home)
+    assert told["recorder"]["pid"] != first
+    assert told["last_restart"]["reason"] == "it was ended by SIGKILL"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert "the recorder is started again: it was ended by SIGKILL" in process.communicate()[1]
+    shown = json.loads(pepys("show", "last", "--json").stdout)
+    assert (shown["name"], shown["state"]) == ("goes on", "completed")
+    assert [gap["reason"] for gap in shown["gaps"]] == ["crash"]
+    assert shown["duration_ms"] + sum(gap["end_ms"] - gap["start_ms"] for gap in shown["gaps"]) == shown["wall_ms"]
+
+
+def test_a_recorder_killed_while_paused_leaves_an_interrupted_session_that_stop_completes(
     home: Path, xserver: XServer, recorders: list[subprocess.Popen[str]]
 ) -> None:
     process = begin(recorders, home, "broken", *QUIET)
+    assert pepys("pause").returncode == 0
     os.kill(orphans(home)[0].pid, signal.SIGKILL)
     assert process.wait(15) == 9
     assert "interrupted" in process.communicate()[1]

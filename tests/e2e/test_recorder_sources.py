@@ -170,7 +170,7 @@ def test_a_monitor_alone_is_awaited_when_it_is_unplugged(home: Path, xserver: XS
 
 def test_a_window_alone_is_dragged_larger_and_then_closed(home: Path, xserver: XServer) -> None:
     window = Client(xserver.display, "elastic", (0, 0, 320, 240))
-    with recording(home, display=xserver.display, sources=("window:elastic",), cursor=False) as run:
+    with recording(home, display=xserver.display, sources=("window:elastic",), cursor=False, lost_ns=_SECOND) as run:
         _more(run)
         for step in range(1, 51):
             window.configure(width=320 + 4 * step, height=240 + 2 * step)
@@ -184,10 +184,11 @@ def test_a_window_alone_is_dragged_larger_and_then_closed(home: Path, xserver: X
         assert run.until_push(5, push="error")["error"]["code"] == "device_missing", "but not without its display"
         assert run.launched.process.wait(5) == DeviceMissing.exit_code
         view = run.session()
-    assert len(view.spans) == 2 and view.gaps == () and view.spans[0].end_ns == view.spans[1].start_ns
+    assert len(view.spans) == 2 and view.spans[0].end_ns == view.spans[1].start_ns
+    assert [(gap.reason, gap.start_ns) for gap in view.gaps] == [("device_lost", view.spans[1].end_ns)]
     assert _last(run, 0).shape == (240, 320) and _last(run, 1).shape == (340, 520)
     video = view.track("video")
-    assert video is not None and video.gaps[0].end_ns == view.end_ns
+    assert video is not None and video.gaps[0].end_ns == view.spans[1].end_ns
     assert float(_last(run, 1).mean()) > 50, "the last picture is held"
 
 

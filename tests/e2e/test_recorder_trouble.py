@@ -46,6 +46,10 @@ def test_devices_that_die_or_hang_leave_gaps_and_come_back(
         assert run.store.clock.now_ns() - killed_ns < 2 * _SECOND
         assert _track(run, "video")["state"] == "healthy"
         back = {run.until_push(6, push="track", state="healthy")["track"] for _ in range(2)}
+        told = [(push["track"], push["state"]) for push in run.pushes if push["push"] == "track"]
+        assert {("audio.mic", "restarting"), ("audio.system", "restarting")} <= set(told)
+        assert "failed" not in {state for _, state in told}, "it was tried again at once, and not in vain"
+        assert [_track(run, name)["restarts"] for name in sorted(back)] == [1, 1]
         run.until_recorded(int(run.client.call("status")["recorded_ms"]) + 400)
         view = run.stop()
     assert back == {"audio.mic", "audio.system"} and view.gaps == ()
@@ -59,6 +63,66 @@ def test_devices_that_die_or_hang_leave_gaps_and_come_back(
         assert abs(track.dropped / 48_000 - (lost.end_ns - lost.start_ns) / 1e9) < 0.1
         if name == "audio.mic":
             assert lost.start_ns // 1_000_000 == first["start_ms"]
+
+
+def test_a_display_that_hangs_is_told_and_comes_back_by_itself(
+    home: Path, xserver: XServer, sound_server: SoundServer
+) -> None:
+    with recording(home, display=xserver.display, mic=MIC, cursor=False, shots_interval_ns=60 * _SECOND) as run:
+        run.until_recorded(900)
+        assert not any(_track(run, name)["stands"] for name in ("video", "shots", "audio.mic"))
+        stopped_ns = run.store.clock.now_ns()
+        os.kill(xserver.pid, signal.SIGSTOP)
+        try:
+            assert run.until_push(2, push="track", track="video")["state"] == "restarting"
+            gap = run.until_push(2, push="gap", reason="device_lost", track="video")
+            assert run.store.clock.now_ns() - stopped_ns < 2 * _SECOND
+            assert _track(run, "audio.mic")["state"] == "healthy"
+        finally:
+            os.kill(xserver.pid, signal.SIGCONT)
+        run.until_push(6, push="track", track="video", state="healthy")
+        assert (_track(run, "video")["restarts"], _track(run, "video")["tries"]) == (1, 0)
+        view = run.stop()
+    video, mic = view.track("video"), view.track("audio.mic")
+    assert video is not None and mic is not None and mic.gaps == () and len(view.spans) == 1
+    (hung,) = video.gaps
+    assert hung.start_ns // 1_000_000 == gap["start_ms"]
+    check_whole(run, mic, view.duration_ns)
+
+
+def test_display_and_sound_server_die_together(home: Path, xserver: XServer, sound_server: SoundServer) -> None:
+    with recording(home, display=xserver.display, mic=MIC) as run:
+        run.until_recorded(900)
+        killed_ns = run.store.clock.now_ns()
+        xserver.kill()
+        sound_server.kill()
+        told = {(push["track"], push["reason"]) for push in (run.until_push(2, push="gap") for _ in range(2))}
+        assert run.store.clock.now_ns() - killed_ns < 2 * _SECOND
+        states = {t["track"]: (t["state"], t["stands"]) for t in run.client.call("status")["tracks"]}
+        view = run.stop()
+    assert told == {("video", "source_closed"), ("audio.mic", "device_lost")}
+    assert states == {"video": ("restarting", ""), "audio.mic": ("restarting", "")}
+    assert view.state == "completed" and all(track.gaps[-1].end_ns == view.end_ns for track in view.tracks)
+
+
+def test_a_disk_that_stands_still_is_told_of_every_track(
+    home: Path, xserver: XServer, sound_server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    monkeypatch.setenv("PEPYS_TEST_SLOW", str(slow))
+    with recording(home, display=xserver.display, mic=MIC) as run:
+        run.until_recorded(900)
+        slow.write_text("2000", encoding="ascii")
+        told = {run.until_push(2, push="track", state="degraded", detail="write stands still")["track"]}
+        slow.unlink()
+        status = run.client.call("status")
+        told.add(run.until_push(1, push="track", state="degraded")["track"])
+        back = {run.until_push(6, push="track", state="healthy")["track"] for _ in range(2)}
+        view = run.stop()
+    assert told == back == {"video", "audio.mic"}
+    assert {track["stands"] for track in status["tracks"]} == {"write"}
+    assert all(1000 <= track["stands_ms"] < 4000 for track in status["tracks"])
+    assert view.gaps == () and all(track.gaps == () and track.state == "healthy" for track in view.tracks)
 
 
 def test_a_dead_sound_server_stops_no_picture(home: Path, xserver: XServer, sound_server: SoundServer) -> None:
@@ -86,7 +150,7 @@ def test_a_dead_display_stops_no_sound(home: Path, xserver: XServer, sound_serve
         assert tracks == {"video", "shots", "activity"}
         run.until_recorded(int(run.client.call("status")["recorded_ms"]) + 300)
         assert {t["track"]: t["state"] for t in run.client.call("status")["tracks"]} == {
-            "video": "failed", "shots": "failed", "activity": "failed", "audio.mic": "healthy",
+            "video": "restarting", "shots": "restarting", "activity": "restarting", "audio.mic": "healthy",
         }  # fmt: skip
         assert run.client.call("pause")["state"] == "paused"
         assert run.client.call("resume")["state"] == "recording", "what is left goes on after a pause"
@@ -99,14 +163,19 @@ def test_a_dead_display_stops_no_sound(home: Path, xserver: XServer, sound_serve
     assert mix is not None and [segment.span for segment in mix.segments] == [1], "without pictures the mix is alone"
 
 
-def test_when_the_last_source_is_gone_the_session_ends_in_order(home: Path, xserver: XServer) -> None:
-    with recording(home, display=xserver.display, shots_interval_ns=_SECOND) as run:
+def test_when_the_last_source_is_gone_it_rests_and_ends_in_order_after_a_while(home: Path, xserver: XServer) -> None:
+    with recording(home, display=xserver.display, shots_interval_ns=_SECOND, lost_ns=_SECOND) as run:
         run.until_recorded(900)
         xserver.kill()
-        assert run.until_push(2, push="error")["error"]["code"] == "device_missing"
+        held = run.until_push(2, push="state", state="paused")["status"]
+        assert held["held"] == "device_lost" and [gap["track"] for gap in held["gaps_open"]] == [None]
+        assert run.until_push(5, push="error")["error"]["code"] == "device_missing"
         assert run.launched.process.wait(5) == DeviceMissing.exit_code
         view = run.session()
+    (gap,) = view.gaps
     assert view.state == "completed" and view.duration_ns > 0.8 * _SECOND
+    assert (gap.reason, gap.start_ns, gap.end_ns) == ("device_lost", view.spans[0].end_ns, view.end_ns)
+    assert gap.end_ns - gap.start_ns > _SECOND, "what was not recorded is not counted as recorded"
 
 
 @pytest.mark.parametrize(

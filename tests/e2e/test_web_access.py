@@ -58,7 +58,7 @@ def test_health_and_shell_are_public_and_hold_nothing(server: Served) -> None:
         for path in ("/", "/sign-in", "/s/0", "/search", "/live"):
             assert client.get(path).content == SHELL
         assert client.get("/assets/app-abc123.js").status_code == 200
-        for path in ("/assets/none.js", "/favicon.ico", "/assets/%2e%2e/index.html", "/metrics", "/docs", "/s", "/s/",
+        for path in ("/assets/none.js", "/favicon.ico", "/assets/%2e%2e/index.html", "/docs", "/s", "/s/",
                      "/s/0/1", "/live/x", "/index.html"):  # fmt: skip
             answer = client.get(path)
             assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), path

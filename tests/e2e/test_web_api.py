@@ -278,32 +278,6 @@ def test_a_note_now_goes_to_the_host(server: Served) -> None:
     tape.writer.close()
 
 
-def test_recording_is_steered(server: Served) -> None:
-    with server.client() as client:
-        assert client.post("/api/v1/recording", json={"name": "a", "tags": ["t"]}).status_code == 201
-        refused = client.post("/api/v1/recording", json={"name": "b"})
-        assert (refused.status_code, refused.json()["code"], refused.json()["remedy"]) == (409, "busy", "end it first")
-        for word in ("pause", "resume", "stop"):
-            shapes.Status.model_validate(client.post(f"/api/v1/recording/{word}").json())
-    assert [name for name, _ in server.host.calls] == ["start", "pause", "resume", "stop"]
-
-
-def test_sound_is_muted_and_mixed_while_it_records(server: Served) -> None:
-    path = "/api/v1/recording/set"
-    with server.client() as client:
-        told = client.post(path, json={"mute": ["mic"], "balance": 0}).json()
-        assert shapes.Status.model_validate(told).sound == {
-            "gains": {"mic": {"muted": True, "gain_db": 0.0}}, "balance": 0,
-        }  # fmt: skip
-        assert client.get("/api/v1/status").json()["sound"]["gains"]["mic"]["muted"] is True
-        assert client.post(path, json={"mute": ["nobody"]}).json()["code"] == "usage"
-        for refused in ({}, {"mute": []}, {"mute": ["mic"], "unmute": ["mic"]}):
-            assert client.post(path, json=refused).json()["code"] == "usage", refused
-        for wrong in ({"balance": 101}, {"balance": "50"}, {"mute": [""]}, {"mute": "mic"}, {"sources": ["file:/x"]}):
-            assert client.post(path, json=wrong).status_code == 422, wrong
-    assert server.host.calls == [("set", {"mute": ["mic"], "balance": 0})]
-
-
 def test_an_interrupted_session_is_resumed_or_completed_by_its_id(server: Served) -> None:
     session = two_spans(server.store).session
     with server.client() as client:

@@ -125,19 +125,25 @@ def test_a_recorder_that_dies_is_told_on_the_live_page_and_goes_on_from_there(
         page.goto(f"{daemon.url}/live")
         expect(page.get_by_role("button", name="End session")).to_be_visible()
         os.kill(orphans(home)[0].pid, signal.SIGKILL)
+        expect(page.get_by_text("Recorder restarted once")).to_be_visible()
+        wait_until(lambda: client.get("/status").json()["state"] == "recording", 20, "recording by itself")
+        # While it is paused nobody starts it again but the user.
+        client.post("/recording/pause").raise_for_status()
+        os.kill(orphans(home)[0].pid, signal.SIGKILL)
         expect(page.get_by_role("heading", name=re.compile(r"The recording stopped at \d\d:\d\d"))).to_be_visible()
         assert page.get_by_text("Nothing is recorded now").count() == 0
         page.get_by_role("button", name="Go on recording").click()
-        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        expect(page.get_by_role("button", name="Pause p")).to_be_visible()
         wait_until(lambda: client.get("/status").json()["state"] == "recording", 20, "recording again")
         assert client.get("/status").json()["session"] == session
+        client.post("/recording/pause").raise_for_status()
         os.kill(orphans(home)[0].pid, signal.SIGKILL)
         page.get_by_role("button", name="Go on recording").wait_for()
         page.get_by_role("button", name="End session").click()
         expect(page).to_have_url(f"{daemon.url}/s/{session}")
         overview = client.get(f"/sessions/{session}/overview").json()
         assert overview["session"]["state"] == "completed"
-        assert {gap["reason"] for gap in overview["gaps"]} == {"crash"}
+        assert {gap["reason"] for gap in overview["gaps"]} == {"crash", "pause"}
 
 
 def test_playing_goes_over_damage_and_says_how_much_is_missing(home: Path, browser: BrowserContext) -> None:

@@ -129,7 +129,7 @@ def test_a_hung_server_ends_the_source_and_blocks_nobody(
     xserver: XServer, pointer: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pepys.record.adapters.x11.connection.X11_SILENCE_S", 0.2)
-    monkeypatch.setattr("pepys.record.adapters.x11.source.X11_PING_NS", NS_PER_S // 4)
+    monkeypatch.setattr("pepys.record.adapters.x11.signs.X11_PING_NS", NS_PER_S // 4)
     clock, source = SystemClock(), opened(xserver.display, pointer=pointer)
     source.take(2)
     assert xserver.child is not None

@@ -152,7 +152,7 @@ def test_without_the_pointer_there_is_none_and_nothing_is_asked(xserver: XServer
         assert (viewer.picture[:, :, :3] == 0x40).all()
         due_ns = source.wake_ns()
         assert due_ns is not None
-        assert due_ns - SystemClock().now_ns() > NS_PER_S
+        assert due_ns - SystemClock().now_ns() > NS_PER_S // 2, "but whether the server lives"
         source.close()
 
 

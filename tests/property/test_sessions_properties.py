@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statemachine.exceptions import TransitionNotAllowed
 
-from pepys.sessions.statechart import HEALTH, REGIONS, UNDER_WAY, SessionChart, new_chart, restore
+from pepys.model.health import HEALTH
+from pepys.sessions.statechart import REGIONS, UNDER_WAY, SessionChart, new_chart, restore
 from pepys.sessions.times import parse_offset
 
 EVENTS = sorted({str(event.id) for event in SessionChart.events})
@@ -20,15 +19,15 @@ TOP = {str(state.value) for state in SessionChart.states}
 def test_any_events_in_any_order_leave_one_state_that_survives_a_restart(events: list[str]) -> None:
     told: list[str] = []
 
-    async def go() -> None:
-        async def changed() -> None:
+    def go() -> None:
+        def changed() -> None:
             told.append(chart.state)
 
-        chart = await new_chart(changed)
+        chart = new_chart(changed)
         for event in events:
             before, allowed = chart.save(), chart.allows(event)
             try:
-                await chart.send(event)
+                chart.send(event)
             except TransitionNotAllowed:
                 assert not allowed
                 assert chart.save() == before
@@ -36,29 +35,29 @@ def test_any_events_in_any_order_leave_one_state_that_survives_a_restart(events:
                 assert allowed
             assert len(TOP & set(chart.save())) == 1
             assert set(chart.health()) == (set(REGIONS) if chart.state == "recording" else set())
-        again = await restore(chart.save())
+        again = restore(chart.save())
         assert (again.state, again.health()) == (chart.state, chart.health())
         assert (chart.state in UNDER_WAY) == (chart.state not in {"idle", "interrupted", "completed", "failed"})
-        await again.follow("interrupted")
+        again.follow("interrupted")
         assert again.state == chart.state, "nothing but a crash leads there"
 
-    asyncio.run(go())
+    go()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(REGIONS), st.sampled_from(HEALTH)), max_size=20))
 def test_regions_reach_any_health_from_any_other(moves: list[tuple[str, str]]) -> None:
-    async def go() -> None:
-        chart = await new_chart()
+    def go() -> None:
+        chart = new_chart()
         for event in ("start", "validated", "checked", "started"):
-            await chart.send(event)
+            chart.send(event)
         wanted = dict.fromkeys(REGIONS, "starting")
         for region, health in moves:
-            await chart.move(region, health)
+            chart.move(region, health)
             wanted[region] = health
             assert chart.health() == wanted
 
-    asyncio.run(go())
+    go()
 
 
 @given(st.integers(0, 9999), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999_999_999))

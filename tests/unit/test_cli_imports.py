@@ -31,7 +31,9 @@ def imported(*words: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("words", [("status",), ("note", "x"), ("mark",), ("pause",), ("stop",), ("resume",)])
+@pytest.mark.parametrize(
+    "words", [("status",), ("note", "x"), ("mark",), ("pause",), ("stop",), ("resume",), ("shot",)]
+)
 def test_control_commands_import_neither_the_store_nor_anything_heavy(home: Path, words: tuple[str, ...]) -> None:
     assert not imported(*words) & (HEAVY | STORE)
 

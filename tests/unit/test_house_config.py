@@ -36,7 +36,7 @@ def test_flags_beat_environment_beats_file_beats_defaults(home: Path, monkeypatc
         ("[record]\nfps = 0\n", "record.fps = 0", "leave out record.fps"),
         ("[record]\nfps = 1000\n", "record.fps = 1000", "leave out record.fps"),
         ('[record]\nencoder = "best"\n', "record.encoder = 'best'", "auto"),
-        ('[record]\nshots = "of"\n', "record.shots = 'of'", "15.0"),
+        ('[record]\nshots = "of"\n', "record.shots = 'of'", "'adaptive'"),
         ("[serve]\nport = 99999\n", "serve.port = 99999", "7331"),
         ("not toml", "is no TOML", "correct"),
         ("record = 3\n", "record is no section", "[record]"),

@@ -7,6 +7,7 @@ import pytest
 
 from pepys.clock import FakeClock
 from pepys.limits import NS_PER_MS, RESIZE_SETTLE_NS
+from pepys.record.encoding import AtOnce
 from pepys.record.ports import (
     Bgra,
     Changed,
@@ -104,6 +105,33 @@ def test_a_change_is_encoded_with_the_time_at_which_it_was_learnt() -> None:
     (frame,) = bench.track.poll(bench.grid)
     assert (frame.pts_ns, frame.key) == (changed_ns, False)
     assert bench.track.next_due_ns() is None
+
+
+def test_while_a_picture_is_encoded_none_is_taken_and_its_frame_comes_first() -> None:
+    class Slow(AtOnce):
+        """Is done only when it is waited for."""
+
+        def take(self, *, wait: bool) -> bytes | None:
+            return super().take(wait=wait) if wait else None
+
+    bench = Bench()
+    bench.track._encoding = Slow()
+    bench.clock.advance(100 * NS_PER_MS)
+    first_ns = bench.clock.now_ns()
+    bench.source.change(first_ns)
+    assert bench.track.poll(bench.grid) == []
+    bench.clock.advance(10 * NS_PER_MS)
+    assert bench.track.poll(bench.grid) == [] and bench.source.takes == 2
+    bench.clock.advance(50 * NS_PER_MS)
+    bench.source.change(bench.clock.now_ns())
+    bench.clock.advance(50 * NS_PER_MS)
+    assert bench.track.poll(bench.grid) == [] and bench.source.takes == 2, "the picture is being encoded"
+    assert bench.track.next_due_ns() is None, "nobody asks again and again meanwhile"
+    with pytest.raises(ValueError, match="grid frame"):
+        bench.track.grid_frame(bench.grid)
+    assert [frame.pts_ns for frame in bench.track.rest()] == [first_ns]
+    assert bench.track.poll(bench.grid) == [] and bench.source.takes == 3
+    assert len(bench.track.rest()) == 1 and bench.grid_frame(bench.grid).pts_ns == bench.grid
 
 
 def test_nothing_changed_costs_no_capture() -> None:

@@ -44,6 +44,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "dict[str, str] | None": st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
     "tuple[tuple[int, int, int, int], ...]":
         st.lists(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple),
+    "tuple[tuple[str, str, int, int, int, int], ...]":
+        st.lists(st.tuples(TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple),
 }  # fmt: skip
 KINDS = list(ev._TYPES.values())
 

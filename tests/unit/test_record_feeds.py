@@ -13,6 +13,7 @@ from pepys.clock import SystemClock
 from pepys.limits import NS_PER_S, REOPEN_MAX_NS, REOPEN_MIN_NS
 from pepys.record.adapters.pushed import PushedSource
 from pepys.record.ports import Holds, SourceEnded
+from pepys.record.shown import Shown
 from tests.feeds_bench import Bench, Piped
 from tests.waiting import wait_until
 
@@ -142,3 +143,46 @@ def test_a_deliverer_that_is_held_stands_still_and_can_be_ended() -> None:
     source.close()
     source.hold(True)
     wait_until(lambda: source.stopping and not any(t.name == "video pattern:x"[:15] for t in threading.enumerate()), 5)
+
+
+def test_what_comes_and_goes_is_tried_ever_later_but_not_what_is_closed(bench: Bench) -> None:
+    for name, reason, expected in (("display::7", "device_lost", [1, 2, 4]), ("window:x", "source_closed", [1, 1, 1])):
+        feed, waits = bench.feed(name), list[int]()
+        feed.join(lambda: None, lambda: None, lambda: None)
+        feed.open()
+        bench.turn()
+        for _ in range(3):
+            feed.end(SourceEnded(bench.clock.now_ns(), reason, "it went"))  # type: ignore[arg-type] # one of both
+            gone_ns = bench.clock.now_ns()
+            assert feed.awaited is (name == "window:x")
+            while feed.source is None:
+                bench.advance(NS_PER_S // 4)
+            waits.append((bench.clock.now_ns() - gone_ns) // NS_PER_S)
+        assert waits == expected
+        feed.close()
+
+
+def test_five_tries_in_vain_make_a_failure(bench: Bench) -> None:
+    feed = bench.feed("display::7")
+    feed.join(lambda: None, lambda: None, lambda: None)
+    feed.open()
+    bench.turn()
+    shown = Shown(feed, ["video"])
+    bench.house.missing.add("display::7")
+    feed.end(SourceEnded(bench.clock.now_ns(), "source_closed", "closed"))
+    states = []
+    for _ in range(32):
+        states.append(shown.health[0])
+        bench.advance(NS_PER_S)
+    assert states == ["restarting"] * 31 + ["failed"]
+    bench.house.missing.clear()
+    bench.advance(REOPEN_MAX_NS)
+    assert shown.health == ("healthy", "no DAMAGE: pictures are compared")
+    window = bench.feed("window:x")
+    bench.house.missing.add("window:x")
+    window.join(lambda: None, lambda: None, lambda: None)
+    window.open()
+    bench.turn()
+    assert Shown(window, ["video"]).health[0] == "failed", "there is nothing to start again"
+    window.close()
+    feed.close()

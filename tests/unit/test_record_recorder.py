@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from pepys.clock import SystemClock
-from pepys.errors import DeviceMissing, PepysError
+from pepys.errors import DeviceMissing, PepysError, StorageProblem
 from pepys.limits import NS_PER_MS
 from pepys.record.loop import Loop
 from pepys.record.recorder import Recorder
 from pepys.record.wire import Message
+from pepys.store.blob_writer import BlobWriter
 from pepys.store.reader import load
 from pepys.store.store import Store, open_store
 from tests.recording import order
@@ -68,9 +70,9 @@ def test_a_composition_that_cannot_be_coded_leaves_the_old_one(home: Path, monke
             patch.setattr(house.recorder.capture._stage._encoders, "open", _refuse)
             error = house.outcome("grid")
         assert isinstance(error, DeviceMissing) and "no encoder" in error.message
-        assert house.recorder.state == "recording" and house.recorder.spans == 1
+        assert house.recorder.state == "recording" and house.recorder.spans.count == 1
         assert house.recorder.capture.sources == [_PATTERN]
-        assert house.outcome("grid") is None and house.recorder.spans == 2, "the next one can"
+        assert house.outcome("grid") is None and house.recorder.spans.count == 2, "the next one can"
 
 
 def test_a_span_that_cannot_be_begun_ends_the_session_in_order(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +84,28 @@ def test_a_span_that_cannot_be_begun_ends_the_session_in_order(home: Path, monke
         assert any(message.get("push") == "error" for message in house.told)
     view = load(house.store, house.spec.session)
     assert view.state == "completed" and len(view.spans) == 1
+
+
+def test_a_disk_that_refuses_leaves_no_second_untold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with recorded(home) as house:
+        recorder = house.recorder
+        reached = recorder._work().reached_ns
+        wait_until(lambda: house.loop.turn(20 * NS_PER_MS) or reached.get("video"), 8, "a fragment")
+        append = BlobWriter.append
+
+        def refuse(writer: BlobWriter, data: bytes) -> int:
+            """What grows is refused; the little that ends the session has the room that was kept."""
+            if "-video-" in writer.name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return append(writer, data)
+
+        monkeypatch.setattr(BlobWriter, "append", refuse)
+        wait_until(lambda: house.loop.turn(20 * NS_PER_MS) or recorder.state in {"completed", "interrupted"}, 8, "end")
+        assert recorder.exit_code == StorageProblem.exit_code
+        view = load(house.store, house.spec.session)
+    (span,), (gap,), video = view.spans, view.gaps, view.track("video")
+    assert video is not None
+    last = video.segments[-1]
+    assert view.state == "completed" and (gap.reason, gap.start_ns) == ("disk_full", span.end_ns)
+    assert span.end_ns == last.at_ns + last.duration_ns, "what the disk refused is a gap, not a recording"
+    assert gap.end_ns == view.end_ns > gap.start_ns

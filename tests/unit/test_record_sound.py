@@ -357,3 +357,32 @@ def test_a_new_device_comes_in_for_one_that_died_meanwhile() -> None:
 @pytest.mark.parametrize("samples", [0, 1, 47_999, 48_000, 10**9])
 def test_samples_and_durations_agree(samples: int) -> None:
     assert samples_in(duration_of(samples) + 20_833) == samples
+
+
+def test_a_device_that_is_started_five_times_in_vain_has_failed() -> None:
+    bench = Bench()
+    bench.sound.open()
+    bench.play(200)
+    bench.sound.begin(bench.clock.now_ns())
+    bench.sound.changes()
+    bench.refuse = True
+    bench.devices[-1].events.append(SourceEnded(bench.clock.now_ns(), "device_lost", "it died"))
+    bench.sound.read()
+    began_ns, kinds = bench.clock.now_ns(), []
+    for _ in range(400):
+        kinds += [(change.kind, bench.sound.seen.lost_state) for change in bench.sound.changes()]
+        if len(kinds) > 1:
+            break
+        bench.clock.advance(100 * _MS)
+        bench.sound.tick()
+        bench.sound.fill(bench.clock.now_ns())
+    assert kinds == [("lost", "restarting"), ("vain", "failed")]
+    assert round((bench.clock.now_ns() - began_ns) / limits.NS_PER_S) == 1 + 2 + 4 + 8 + 16
+    bench.refuse = False
+    for _ in range(limits.SOUND_RETRY_MAX_NS // (100 * _MS) + 1):
+        bench.clock.advance(100 * _MS)
+        if bench.sound.tick():
+            break
+    bench.play(200)
+    assert [change.kind for change in bench.sound.changes()] == ["back"]
+    assert (bench.sound.seen.state, bench.sound.seen.tries.restarts) == ("healthy", 1)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pepys.errors import Busy, DeviceMissing, PepysError, Usage
-from pepys.limits import NS_PER_S, REOPEN_MAX_NS
+from pepys.limits import FRAGMENT_NS, NS_PER_S, REOPEN_MAX_NS
+from pepys.record.coordinator import Coordinator
 from pepys.record.playback import SpanPlace
-from pepys.record.ports import Changed, SourceEnded
+from pepys.record.ports import Changed, Lives, SourceEnded
 from pepys.record.stage import Stage
 from tests.feeds_bench import Bench, Shots
 
@@ -158,6 +159,30 @@ def test_shots_without_video_look_where_nothing_tells(bench: Bench) -> None:
     stage.close()
 
 
+def test_a_pointer_that_moves_alone_changes_no_shot(bench: Bench) -> None:
+    interval_ns = 10 * NS_PER_S
+    stage = _started(bench, sources=("window:a",), shots_interval_ns=interval_ns)
+    (source,) = bench.house.opened
+    assert stage.screen is not None
+    shots = Shots()
+    stage.screen.use_shots(shots)  # type: ignore[arg-type]  # all that is called
+    stage.screen.prepare()
+    stage.screen.begin(SpanPlace(0, bench.clock.now_ns(), 0, 0), None, lambda _work: True)
+    for pointer_only, so_far in ((True, (1, 1)), (False, (2, 1)), (True, (2, 2))):
+        source.tell(Changed(bench.clock.now_ns(), pointer_only))
+        for _ in range(interval_ns // FRAGMENT_NS):
+            bench.advance(FRAGMENT_NS)
+            stage.screen.grid(bench.clock.now_ns())
+        bench.advance(interval_ns % FRAGMENT_NS)
+        assert (shots.taken, shots.repeated) == so_far, f"pointer_only={pointer_only}"
+    bench.clock.advance(interval_ns)
+    source.tell(Changed(bench.clock.now_ns()))
+    bench.turn()
+    assert (shots.taken, shots.repeated) == (3, 2), "told just now, and not shown yet"
+    stage.screen.halt(bench.clock.now_ns())
+    stage.close()
+
+
 def test_a_pause_lets_go_of_cameras_and_keeps_films(bench: Bench) -> None:
     stage = _started(bench, sources=("webcam:first", "file:talk.mp4", "window:a"), layout="grid")
     camera, film, window = bench.house.opened
@@ -225,4 +250,35 @@ def test_another_composition_is_prepared_while_the_old_one_is_recorded(bench: Be
     stage.drop_coming()
     assert stage.sources == ["window:a", "window:b"] and stage.screen._video._encoder is not None
     assert stage.screen.feeds[0].source is not None
+    stage.close()
+
+
+def test_a_source_that_shows_no_life_is_opened_again_and_a_gap_since_it_showed_some(bench: Bench) -> None:
+    stage = _started(bench, sources=("display::7", "window:a"), layout="grid", shots_interval_ns=0)
+    dead, other = bench.house.opened
+    assert stage.screen is not None and isinstance(dead, Lives)
+    dead.alive_ns = bench.clock.now_ns()
+    place = SpanPlace(0, bench.clock.now_ns(), 0, 0)
+    stage.screen.prepare()
+    stage.screen.begin(place, None, lambda _work: True)
+    coordinator = Coordinator(bench.loop, bench.health, lambda: 0)
+    coordinator.begin(place, stage.screen.watched())
+    second_ns = bench.clock.now_ns()
+    while not dead.closed:
+        other.alive_ns = bench.clock.now_ns()
+        bench.advance(NS_PER_S // 5)
+        stage.screen.grid(bench.clock.now_ns())
+        assert bench.clock.now_ns() - second_ns < 7 * NS_PER_S
+    assert bench.clock.now_ns() - second_ns >= 5 * NS_PER_S and not other.closed
+    reports = bench.health.tracks
+    assert {track: report.told[0] for track, report in reports.items()} == {
+        "video": "degraded", "video.1": "restarting", "video.2": "healthy",
+    }  # fmt: skip
+    (gap,) = bench.health.open_gaps
+    assert (gap.track, gap.reason, gap.start_ns) == ("video.1", "device_lost", 0)
+    bench.advance(NS_PER_S)
+    assert reports["video.1"].told[0] == "healthy" and bench.health.open_gaps == []
+    assert (reports["video.1"].restarts, reports["video.2"].restarts) == (1, 0)
+    coordinator.end()
+    stage.screen.halt(bench.clock.now_ns())
     stage.close()

@@ -114,7 +114,7 @@ def test_segments_init_and_shots_are_read_back(tmp_path: Path) -> None:
     for n in range(5):
         assert writer.give(_fragment(n, cut=n in {0, 3}))
     writer.give(Picture(10, b"d1", 4, 3, b"picture"))
-    writer.give(Picture(20, b"d1", 4, 3, None))
+    writer.give(Picture(20, b"d1", 4, 3, None, "focus", "editor", "letter", near=True))
     writer.give(Picture(30, b"unknown", 4, 3, None))
     writer.give(SealSegments())
     writer.events(ev.SpanEnded(0, 4000, 4000))
@@ -129,6 +129,8 @@ def test_segments_init_and_shots_are_read_back(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert store.blobs.read(video.segments[1].blob) == b"fragment 3" * 100 + b"fragment 4" * 100
     assert [(shot.at_ns, shot.repeat) for shot in view.shots] == [(10, False), (20, True)]
+    near = view.shots[1]
+    assert (near.trigger, near.app, near.title, near.near) == ("focus", "editor", "letter", True)
     assert store.blobs.read(view.shots[1].blob) == b"picture"
     assert writer.bytes == 5 * 1000 + len(b"picture")
 

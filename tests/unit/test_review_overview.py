@@ -117,8 +117,13 @@ def test_items_are_told_in_the_bucket_where_they_begin(store: Store) -> None:
         ("later", [{"what": "is unknown"}]),
     ])  # fmt: skip
     early, late = items(session, texts, 0), items(session, texts, 1)
-    assert early["shots"] == {"at_ms": [0], "id": [first], "distinct": [True]}
-    assert late["shots"] == {"at_ms": [310_000, 320_000], "id": [second] * 2, "distinct": [True, False]}
+    assert early["shots"] == {"at_ms": [0], "id": [first], "distinct": [True], "trigger": [""]}
+    assert late["shots"] == {
+        "at_ms": [310_000, 320_000],
+        "id": [second] * 2,
+        "distinct": [True, False],
+        "trigger": ["", ""],
+    }
     assert early["transcript"]["words"] == [[["hello", 299_900, 300_100]]] and late["transcript"]["text"] == []
     assert late["screen_text"] == {"at_ms": [310_000], "end_ms": [400_000], "shot": [second], "text": ["zebra"]}
     assert items(session, texts, 99)["shots"]["at_ms"] == []

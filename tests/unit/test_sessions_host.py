@@ -159,7 +159,7 @@ def test_a_refused_resume_stays_paused(home: Path, monkeypatch: pytest.MonkeyPat
     hosted(home, work)
 
 
-@pytest.mark.parametrize("command", ["pause", "stop"])
+@pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_recorder_that_dies_at_a_command_leaves_an_interrupted_session(
     home: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -167,10 +167,45 @@ def test_a_recorder_that_dies_at_a_command_leaves_an_interrupted_session(
 
     async def work(host: Host) -> None:
         await host.start(StartRequest())
+        if command == "resume":
+            await host.pause()
         with pytest.raises(DeviceMissing):
-            await (host.pause() if command == "pause" else host.stop())
+            await (host.pause() if command == "pause" else host.resume())
         assert host.status()["state"] == "interrupted"
+        assert host.status()["restarts"] == 0
         assert listed(home)[0]["state"] == "interrupted"
+
+    hosted(home, work)
+
+
+def test_a_recorder_that_dies_when_it_is_to_end_leaves_a_completed_session(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_RECORDER", "die:stop")
+
+    async def work(host: Host) -> None:
+        session = (await host.start(StartRequest()))["session"]
+        assert await host.stop() == {"session": session, "state": "completed"}
+        assert host.status()["state"] == "idle"
+
+    hosted(home, work)
+    assert [row["state"] for row in listed(home)] == ["completed"]
+
+
+def test_a_held_recording_is_told_is_not_resumed_and_can_be_paused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_RECORDER", "locked")
+
+    async def work(host: Host) -> None:
+        with host.subscribe() as updates:
+            await host.start(StartRequest())
+            while host.status()["held"] != "locked":
+                await updates.__anext__()
+        assert host.status()["state"] == "paused"
+        with pytest.raises(Busy, match="locked"):
+            await host.resume()
+        assert host.status()["state"] == "paused"
+        await host.pause()
+        assert (host.status()["state"], host.status()["held"]) == ("paused", "")
 
     hosted(home, work)
 
@@ -227,7 +262,7 @@ def test_a_catalog_that_cannot_be_told_is_named_in_words(
     def full(*_: Any) -> None:
         raise StorageProblem("the disk is full", "free some space")
 
-    monkeypatch.setattr("pepys.sessions.steering.index_session", full)
+    monkeypatch.setattr("pepys.sessions.backing.index_session", full)
 
     async def work(host: Host) -> None:
         await host.start(StartRequest(name="one"))

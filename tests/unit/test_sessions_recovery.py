@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pepys import limits
 from pepys.errors import Busy, DeviceMissing, Usage
 from pepys.sessions.control import ask_host, orphans, status_of
 from pepys.sessions.host import Host
@@ -26,6 +27,12 @@ def fake_devices(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def no_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RECORDER_RESTARTS", 0)
+
+
+@pytest.mark.usefixtures("no_restarts")
 def test_a_killed_recorder_is_recovered_at_once_and_can_go_on(home: Path) -> None:
     async def work(host: Host) -> None:
         with host.subscribe() as updates:
@@ -47,6 +54,7 @@ def test_a_killed_recorder_is_recovered_at_once_and_can_go_on(home: Path) -> Non
     assert shown["duration_ms"] + sum(gap["end_ms"] - gap["start_ms"] for gap in shown["gaps"]) == shown["wall_ms"]
 
 
+@pytest.mark.usefixtures("no_restarts")
 def test_an_interrupted_session_is_completed_by_stop(home: Path) -> None:
     async def work(host: Host) -> None:
         session = (await host.start(StartRequest()))["session"]
@@ -124,17 +132,42 @@ def test_a_run_file_of_another_process_is_not_adopted(home: Path) -> None:
     assert orphans(home) == []
     path.write_text(json.dumps({**told, "boot_id": "another"}))
     assert orphans(home) == []
-    path.write_text(json.dumps({**told, "protocol": 99}))
-
-    async def idle(host: Host) -> str:
-        return str(host.status()["state"])
-
-    assert hosted(home, idle) == "idle"
+    path.write_text(json.dumps(told))
     os.kill(told["pid"], signal.SIGTERM)
     os.waitpid(told["pid"], 0)
 
 
-@pytest.mark.parametrize(("words", "left"), [("slow", []), ("hang:subscribe", ["completed"])])
+def test_a_recorder_of_another_version_is_asked_to_end_and_told_of(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest()))["session"])
+
+    session = hosted(home, begin, end=False)
+    path = home / "run" / f"{session}.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "protocol": 99}))
+    os.kill(told["pid"], signal.SIGSTOP)  # so that it is there to be told of
+
+    async def work(host: Host) -> None:
+        status = host.status()
+        assert status["state"] == "idle"
+        assert [notice["kind"] for notice in status["notices"]] == ["protocol"]
+        assert f"process {told['pid']}" in status["notices"][0]["text"]
+        with pytest.raises(Busy, match="another version"):
+            await host.start(StartRequest())
+        with host.subscribe() as updates:
+            os.kill(told["pid"], signal.SIGCONT)
+            await asyncio.to_thread(os.waitpid, told["pid"], 0)
+            while await anext(updates) != {"push": "session", "session": session, "state": "completed"}:
+                pass
+        assert host.status()["notices"] == []
+        assert not path.exists()
+        await host.start(StartRequest(name="after"))
+
+    hosted(home, work)
+    assert sorted(row["state"] for row in listed(home)) == ["completed", "completed"]
+
+
+@pytest.mark.parametrize(("words", "left"), [("slow", []), ("hang:subscribe", [])])
 def test_a_start_that_is_given_up_ends_its_recorder(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, left: list[str]
 ) -> None:

@@ -94,7 +94,11 @@ def test_sources_that_are_not_there_are_left_out(home: Path) -> None:
     hosted(home, adopt)
 
 
-def test_after_a_recorder_was_killed_the_status_tells_what_is_stored(home: Path) -> None:
+def test_after_a_recorder_was_killed_the_status_tells_what_is_stored(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECORDER_RESTARTS", 0)
+
     async def work(host: Host) -> None:
         await host.start(StartRequest())
         with host.subscribe() as updates:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 from statemachine.exceptions import TransitionNotAllowed
 
+from pepys.model.health import HEALTH
 from pepys.sessions import diagram
 from pepys.sessions.statechart import (
-    HEALTH,
     REGIONS,
     SessionChart,
     configuration,
@@ -47,7 +46,7 @@ LIFE: list[Transition] = [
     ("interrupted", "stop", "ending"),
 ]
 HEALTH_STEPS = {
-    "starting": {"healthy", "degraded", "failed", "off"},
+    "starting": {"healthy", "degraded", "failed", "restarting", "off"},
     "healthy": {"degraded", "failed", "restarting", "off"},
     "degraded": {"healthy", "failed", "restarting", "off"},
     "failed": {"restarting", "off"},
@@ -70,34 +69,34 @@ def route(goal: str) -> list[str]:
     return known[goal]
 
 
-async def chart_in(state: str) -> SessionChart:
-    chart = await new_chart()
+def chart_in(state: str) -> SessionChart:
+    chart = new_chart()
     for event in route(state):
-        await chart.send(event)
+        chart.send(event)
     return chart
 
 
 @pytest.mark.parametrize(("start", "event", "goal"), LIFE)
 def test_each_event_of_a_session_leads_where_it_should(start: str, event: str, goal: str) -> None:
-    async def go() -> str:
-        chart = await chart_in(start)
+    def go() -> str:
+        chart = chart_in(start)
         assert chart.state == start
-        await chart.send(event)
+        chart.send(event)
         return chart.state
 
-    assert asyncio.run(go()) == goal
+    assert go() == goal
 
 
 @pytest.mark.parametrize(("start", "event", "goal"), STEPS)
 def test_each_step_of_a_tracks_health_moves_that_region_alone(start: str, event: str, goal: str) -> None:
     region, _, health = start.partition("_")
 
-    async def go() -> dict[str, str]:
-        chart = await restore(configuration("recording", {region: health}))
-        await chart.send(event)
+    def go() -> dict[str, str]:
+        chart = restore(configuration("recording", {region: health}))
+        chart.send(event)
         return chart.health()
 
-    after = asyncio.run(go())
+    after = go()
     assert after[region] == goal.partition("_")[2]
     assert all(after[other] == "starting" for other in REGIONS if other != region)
 
@@ -118,60 +117,60 @@ def test_the_chart_has_no_state_and_no_transition_beyond_those_tested() -> None:
 def test_an_event_out_of_place_is_refused_and_changes_nothing() -> None:
     events = sorted({event for _, event, _ in LIFE})
 
-    async def go() -> None:
+    def go() -> None:
         for state in sorted({state for start, _, goal in LIFE for state in (start, goal)}):
             for event in events:
                 if any((state, event) == (start, known) for start, known, _ in LIFE):
                     continue
-                chart = await chart_in(state)
+                chart = chart_in(state)
                 before = chart.save()
                 assert not chart.allows(event)
                 with pytest.raises(TransitionNotAllowed):
-                    await chart.send(event)
+                    chart.send(event)
                 assert chart.save() == before
 
-    asyncio.run(go())
+    go()
 
 
 def test_a_track_moves_by_the_shortest_way() -> None:
-    async def go() -> None:
+    def go() -> None:
         for start in HEALTH:
             for goal in HEALTH:
-                chart = await restore(configuration("recording", {"audio": start}))
-                await chart.move("audio", goal)
+                chart = restore(configuration("recording", {"audio": start}))
+                chart.move("audio", goal)
                 assert chart.health()["audio"] == goal
-        idle = await new_chart()
-        await idle.move("audio", "failed")
+        idle = new_chart()
+        idle.move("audio", "failed")
         assert idle.state == "idle"
 
-    asyncio.run(go())
+    go()
 
 
 def test_following_the_recorder_never_goes_through_a_crash() -> None:
-    async def go() -> None:
-        chart = await chart_in("paused")
-        await chart.follow("recording")
+    def go() -> None:
+        chart = chart_in("paused")
+        chart.follow("recording")
         assert chart.state == "recording"
-        await chart.follow("ending")
+        chart.follow("ending")
         assert chart.state == "ending"
-        await chart.follow("recording")
+        chart.follow("recording")
         assert chart.state == "ending"
 
-    asyncio.run(go())
+    go()
 
 
 def test_every_configuration_is_saved_and_restored() -> None:
-    async def go() -> None:
+    def go() -> None:
         for state in sorted({goal for _, _, goal in LIFE}):
-            chart = await chart_in(state)
+            chart = chart_in(state)
             if state == "recording":
-                await chart.move("video", "degraded")
-            again = await restore(chart.save())
+                chart.move("video", "degraded")
+            again = restore(chart.save())
             assert (again.state, again.health()) == (chart.state, chart.health())
             for event in sorted({event for _, event, _ in LIFE}):
                 assert again.allows(event) == chart.allows(event)
 
-    asyncio.run(go())
+    go()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_every_configuration_is_saved_and_restored() -> None:
 )
 def test_what_is_no_configuration_is_not_restored(saved: list[str]) -> None:
     with pytest.raises(ValueError, match="no configuration"):
-        asyncio.run(restore(saved))
+        restore(saved)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_port_80_is_left_out_by_browsers() -> None:
         ("/api/v1/sign-in/", True),
         ("/api/v1/sign-in", False),
         ("/healthz", False),
+        ("/metrics", True),
         ("/", False),
         ("/assets/app.js", False),
     ],

@@ -122,7 +122,7 @@ function transcript() {
 }
 
 export function makeItems(bucket) {
-  const empty = { bucket, shots: { at_ms: [], id: [], distinct: [] }, transcript: { track: [], start_ms: [], end_ms: [], text: [], words: [] }, screen_text: { at_ms: [], end_ms: [], shot: [], text: [] } };
+  const empty = { bucket, shots: { at_ms: [], id: [], distinct: [], trigger: [] }, transcript: { track: [], start_ms: [], end_ms: [], text: [], words: [] }, screen_text: { at_ms: [], end_ms: [], shot: [], text: [] } };
   if (bucket !== 0) return empty;
   const shots = shotTimes();
   const said = transcript();
@@ -130,7 +130,7 @@ export function makeItems(bucket) {
   const column = (list, name) => list.map((one) => one[name]);
   return {
     bucket,
-    shots: { at_ms: column(shots, "at_ms"), id: column(shots, "id"), distinct: column(shots, "distinct") },
+    shots: { at_ms: column(shots, "at_ms"), id: column(shots, "id"), distinct: column(shots, "distinct"), trigger: shots.map((_, index) => (index ? ["change", "adaptive", "title"][index % 3] : "start")) },
     transcript: { track: column(said, "track"), start_ms: column(said, "start_ms"), end_ms: column(said, "end_ms"), text: column(said, "text"), words: column(said, "words") },
     screen_text: {
       at_ms: column(read, "at_ms"), end_ms: read.map((one, index) => read[index + 1]?.at_ms ?? one.at_ms + 18_000), shot: column(read, "id"),
@@ -198,6 +198,8 @@ export function makeOverview(row, notes) {
     gaps: row.gaps.map((gap) => ({ ...gap, track: null, detail: null })),
     chapters: main ? [[0, 19, "Reproducing it here"], [19, 48, "A test that fails first"], [68, 98, "The missing index"], [98, 116, "Deploy, and who is told"]].map(([a, b, title]) => ({ start_ms: a * 1000, end_ms: b * 1000, title, summary: "" })) : [],
     apps: main ? mainApps() : row.apps.map((app) => ({ ...app, title: "", excluded: false })),
+    idle: main ? [[28_000, 36_000]] : [],
+    clock_steps: main ? [{ at_ms: 102_000, step_ms: 3600_000 }] : [],
     notes,
     summary: { title: null, text: main ? "The nightly import stalls after batch 120. The join on the source key lost its index in Tuesday’s migration, so each batch scans the ledger and holds its locks for half a minute. The lock timeout is only the first thing to complain. With the index back, a batch takes 0.4 s." : row.summary, points: main ? ["Set the batch size back to five hundred.", "An alert where a batch takes over ten seconds.", "Support is told that the import is fixed."] : [] },
     bucket_ms: 300_000,

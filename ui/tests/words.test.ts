@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { Hit, Row, Status, Track } from "../src/api/types";
+import type { Hit, Row, Status, Track, TrackStatus } from "../src/api/types";
 import { layDays, rowTop, totalHeight, visible } from "../src/list/layout";
 import { healthWord, stateWord } from "../src/list/words";
 import { crop, group, ofKind, pieces } from "../src/search/groups";
 import { bytes, cost, length, lengthInFull, marginDay, position, roughly } from "../src/time/format";
-import { gapSentence, gapsOf } from "../src/time/gaps";
+import { clocksOf, detailWords, restartsWords, settled, startsAgain, warnings } from "../src/live/health";
+import { triggerWords } from "../src/session/points";
+import { idleAt, idleSentence, idleTotal, stepSentence } from "../src/time/away";
+import { gapSentence, gapsOf, listed } from "../src/time/gaps";
 import { inWords, sourceWords, trackWords, whyNoActivity } from "../src/time/sources";
 
 const HEIGHTS = { row: 88, head: 4, foot: 12 };
@@ -32,6 +35,65 @@ describe("figures", () => {
   it("say what a gap is", () => {
     expect(gapSentence({ start_ms: 0, end_ms: 480_000, reason: "pause" })).toBe("Paused, 8 min.");
     expect(gapSentence({ start_ms: 0, end_ms: 50_000, reason: "device_lost", track: "audio.mic", detail: "Headset" })).toBe("Headset gone, 50 s. The other tracks went on.");
+  });
+
+  it("say why nothing was recorded, and whose", () => {
+    const detail = "the machine slept for 1200.0 s";
+    expect(gapSentence({ start_ms: 0, end_ms: 1_200_000, reason: "suspended", track: null, detail })).toBe(`Suspended, 20 min: ${detail}.`);
+    expect(gapSentence({ start_ms: 0, end_ms: 60_000, reason: "locked", track: null, detail: null })).toBe("Locked, 1 min.");
+    expect(gapSentence({ start_ms: 0, end_ms: 60_000, reason: "locked", track: null, detail: "org.gnome.ScreenSaver" })).toBe("Locked, 1 min, as org.gnome.ScreenSaver told.");
+    expect([listed(["Mic"]), listed(["Mic", "Video", "Shots"])]).toEqual(["Mic", "Mic, Video and Shots"]);
+    const part = { start_ms: 0, end_ms: 3000, reason: "suspended", track: "video", detail: "pepys did not run for 3.0 s", who: "Video" };
+    expect(gapSentence(part)).toBe("Video suspended, 3 s: pepys did not run for 3.0 s.");
+  });
+});
+
+describe("health", () => {
+  const track = (more: Partial<TrackStatus>): TrackStatus => ({ track: "video", state: "healthy", attempt_ms_ago: 90, capture_ms_ago: 3200, write_ms_ago: null, detail: "", ...more });
+  const status = (more: Partial<Status>): Status => ({ state: "recording", session: "s", name: "n", since: null, recorded_ms: 0, tracks: [], ...more });
+
+  it("names the clock that stands still, and for how long by now", () => {
+    const one = track({ state: "degraded", detail: "capture stands still for 3 s; the display hangs", stands: "capture", stands_ms: 3200 });
+    expect(detailWords(one)).toBe("capture stands still for 3 s; the display hangs");
+    expect(detailWords(one, 2000)).toBe("capture stands still for 5 s; the display hangs");
+    expect(clocksOf(one, 1000).map((clock) => [clock.word, clock.ago, clock.stands])).toEqual([["tried", "1.1 s", false], ["captured", "4.2 s", true], ["written", "–", false]]);
+    expect(detailWords(track({ state: "restarting", detail: "", stands: "write", stands_ms: 7000, tries: 2 }))).toBe("restarting, try 2 of 5: write stands still for 7 s");
+    expect(detailWords(track({ state: "failed", detail: "the display is gone", tries: 6 }))).toBe("failed: the display is gone");
+    expect(detailWords(track({ detail: "" }))).toBe("");
+  });
+
+  it("warns of what is bad, and says nothing else", () => {
+    expect(warnings(status({ disk: { seconds_left: 90_000, warning: "" }, write_queue: { items: 2, refused: 0, oldest_ms: 90 }, loop: { longest_ms: 9, p99_ms: 2 }, memory: { rss_bytes: 1, limit_bytes: 9 }, notices: [], held: "" }))).toEqual([]);
+    const bad = warnings(status({ held: "locked", disk: { seconds_left: 480, warning: "low" }, write_queue: { items: 2, refused: 3, oldest_ms: 90 }, notices: [{ kind: "protocol", text: "a recorder is old" }] }));
+    expect(bad[0]).toMatch(/^The screen is locked: nothing is recorded until it is unlocked/);
+    expect(bad[1]).toMatch(/^The disk is nearly full: 8 min left/);
+    expect(bad.slice(2)).toEqual(["The disk does not keep up: 3 pieces refused.", "A recorder is old."]);
+    expect(settled("Stands still for 3 s")).toBe(settled("Stands still for 12 s"));
+  });
+
+  it("tells a recorder that is started again from one that is no more", () => {
+    const notices = [{ kind: "restart", text: "the recorder is started again: killed" }];
+    const died = status({ state: "interrupted", notices, restarts: 1, last_restart: { at: "", reason: "killed" } });
+    expect(startsAgain(died)).toBe(true);
+    expect(startsAgain({ ...died, last: { session: "s", state: "interrupted" } })).toBe(false);
+    expect(startsAgain({ ...died, notices: [] })).toBe(false);
+    expect(restartsWords(died)).toBe("Recorder restarted once, the last: killed");
+  });
+});
+
+describe("idle times and the clock", () => {
+  it("have sentences", () => {
+    expect(stepSentence({ at_ms: 0, step_ms: 3_600_000 })).toBe("The clock was set forward by 1 h; times here go on as before.");
+    expect(stepSentence({ at_ms: 0, step_ms: -700 })).toMatch(/^The clock was set back by 700 ms;/);
+    const wall_ms = new Date(2026, 10, 23, 10).getTime();
+    expect(idleSentence([60_000, 300_000], wall_ms)).toBe("No input for 4 min, until 10:05:00.");
+    expect(idleAt([[60, 90]], 70)).toEqual([60, 90]);
+    expect(idleAt([[60, 90]], 90)).toBeUndefined();
+    expect([idleTotal([]), idleTotal([[0, 60_000], [90_000, 150_000]])]).toEqual(["", "2 min"]);
+  });
+
+  it("are told with why a shot was taken", () => {
+    expect([triggerWords("focus"), triggerWords(""), triggerWords("new kind")]).toEqual(["another window", "", "new kind"]);
   });
 });
 

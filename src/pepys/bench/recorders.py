@@ -20,7 +20,7 @@ from pepys.bench.processes import cpu_seconds
 from pepys.bench.started import Started
 from pepys.clock import Clock
 from pepys.demo.child import program
-from pepys.demo.servers import MIC_SINK, NULL_SINK
+from pepys.demo.servers import MIC_SINK, NO_BUS, NULL_SINK
 from pepys.errors import DeviceMissing
 from pepys.limits import NS_PER_S
 from pepys.record.runfile import RunFile
@@ -79,7 +79,7 @@ def make_place(folder: Path, env: Mapping[str, str]) -> Place:
     folder.mkdir(mode=0o700)
     for name in names.values():
         (folder / name).mkdir(mode=0o700)
-    return Place(folder, {**env, **{key: str(folder / name) for key, name in names.items()}})
+    return Place(folder, {**env, **NO_BUS, **{key: str(folder / name) for key, name in names.items()}})
 
 
 def forget_settings() -> None:

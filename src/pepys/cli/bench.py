@@ -19,7 +19,27 @@ if TYPE_CHECKING:
     from pepys.bench.figures import Figure
     from pepys.cli.output import Output
 
+FAULT_RUNS = 20
 _SIGNS = {True: "[green]held[/green]", False: "[red]missed[/red]", None: "reported"}
+_Load = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--load",
+        metavar="NAME",
+        help="Of capture: CPU with this load: idle, typing, scroll, motion, steps (repeatable).",
+    ),
+]
+_Measure = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="NAME",
+        help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks; with --sound:"
+        " account, sync, click, cpu, silence, bytes, told, words; with --faults: recorder-kill, host-kill,"
+        " parec-kill, recorder-stop, x-stop, parec-stop, x-kill, sound-kill, disk-full, disk-read-only, disk-slow,"
+        " clock-step; with --health: kills, pauses, random, cycles, slope, desktop (repeatable; all).",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,29 +54,21 @@ def bench(
     *,
     video: Annotated[bool, typer.Option("--video", help="Of capture: the video (the default).")] = False,
     sound: Annotated[bool, typer.Option("--sound", help="Of capture: the sound.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Of capture: what dies, hangs or fills under a recording.")
+    ] = False,
+    health: Annotated[
+        bool, typer.Option("--health", help="Of capture: what kills, pauses and long recordings leave.")
+    ] = False,
     seconds: Annotated[
-        float | None, typer.Option(metavar="N", min=1, max=3600, help="Of capture: how long each recording is (60).")
+        float | None, typer.Option(metavar="N", min=1, max=86400, help="Of capture: how long each recording is (60).")
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=100, help="How often each is repeated (3; commands 9).")
+        int | None,
+        typer.Option(metavar="N", min=1, max=1000, help="How often each is repeated (3; commands 9; faults 20)."),
     ] = None,
-    load: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--load",
-            metavar="NAME",
-            help="Of capture: CPU with this load: idle, typing, scroll, motion, steps (repeatable).",
-        ),
-    ] = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--measure",
-            metavar="NAME",
-            help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks; with --sound:"
-            " account, sync, click, cpu, silence, bytes, told, words (repeatable; all).",
-        ),
-    ] = None,
+    load: _Load = None,
+    measure: _Measure = None,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -71,9 +83,10 @@ def bench(
 
     out = Output(as_json)
     try:
-        if video and sound:
-            raise Usage("--video and --sound are two measurements", "name one of them")
-        kind = "sound" if sound else "video" if video else ""
+        named = [kind for kind, wanted in _kinds(video, sound, faults, health) if wanted]
+        if len(named) > 1:
+            raise Usage(f"--{named[0]} and --{named[1]} are two measurements", "name one of them")
+        kind = named[0] if named else ""
         asked, figures = _measure(out, what, kind, seconds, runs, load or [], measure or [])
     except KeyboardInterrupt as error:
         raise Interrupted("the benchmark was interrupted; what it started has ended") from error
@@ -82,6 +95,10 @@ def bench(
     out.document({"what": what, "ok": held, "machine": machine(), **asked, "figures": told})
     if not as_json:
         _show(out, figures)
+
+
+def _kinds(video: bool, sound: bool, faults: bool, health: bool) -> list[tuple[str, bool]]:
+    return [("video", video), ("sound", sound), ("faults", faults), ("health", health)]
 
 
 def _measure(
@@ -102,8 +119,15 @@ def _measure(
 
         asked = {"runs": runs or commands.RUNS}
         return asked, commands.run(asked["runs"], out.warn)
-    if kind == "sound" and loads:
-        raise Usage("--load is of the video", "leave it out, or leave --sound out")
+    if kind not in ("", "video") and loads:
+        raise Usage("--load is of the video", f"leave it out, or leave --{kind} out")
+    if kind == "faults":
+        if seconds is not None:
+            raise Usage("a fault lasts as long as it does", "leave --seconds out")
+        asked = {"runs": runs or FAULT_RUNS}
+        return asked, _told(out, _faults(out, measures, **asked))
+    if kind == "health":
+        return {"seconds": seconds, "runs": runs}, _told(out, _health(out, measures, seconds, runs))
     from pepys.bench import capture
 
     asked = {"seconds": seconds or capture.SECONDS, "runs": runs or capture.RUNS}
@@ -127,6 +151,24 @@ def _sound(out: Output, measures: list[str], seconds: float, runs: int) -> Itera
     sound_course.need_programs(chosen)
     _warn_of(out, sound_course.lasts_s(chosen, seconds, runs) / 60)
     yield from sound_course.run(chosen, seconds, runs, out.warn)
+
+
+def _faults(out: Output, measures: list[str], runs: int) -> Iterator[Figure]:
+    from pepys.bench import faults_course
+
+    chosen = faults_course.choose(measures)
+    faults_course.need_programs(chosen)
+    _warn_of(out, faults_course.lasts_s(chosen, runs) / 60)
+    yield from faults_course.run(chosen, runs, out.warn)
+
+
+def _health(out: Output, measures: list[str], seconds: float | None, runs: int | None) -> Iterator[Figure]:
+    from pepys.bench import health
+
+    chosen = health.choose(measures)
+    health.need_programs(chosen)
+    _warn_of(out, health.lasts_s(chosen, seconds, runs) / 60)
+    yield from health.run(chosen, seconds, runs, out.warn)
 
 
 def _warn_of(out: Output, minutes: float) -> None:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pepys.cli.count import Count
+from pepys.cli.health import disk_text, inner_facts, restarts_text, track_detail, warnings
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.record import (
     AudioOption,
+    CountdownOption,
     DisplayOption,
     FpsOption,
     MicOption,
@@ -28,7 +31,7 @@ from pepys.cli.record import (
     TagOption,
     make_request,
 )
-from pepys.cli.say import clock_text, fallbacks, in_place, left_out, shown_text, size_text, track_word
+from pepys.cli.say import clock_text, counted, fallbacks, in_place, left_out, shown_text, size_text, track_word
 from pepys.cli.sound import (
     BalanceOption,
     Meters,
@@ -52,7 +55,7 @@ from pepys.cli.sources import (
     in_order,
 )
 from pepys.errors import DeviceMissing, NotFound, Usage
-from pepys.sessions.control import NoHost, ask_host, connect_host, status_of, watch_host
+from pepys.sessions.control import NoHost, ask_host, connect_host, start_session, status_of, watch_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +67,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(cls=SourcesCommand)(start)
     app.command("set", cls=SourcesCommand)(set_)
-    for command in (pause, resume, stop, status):
+    for command in (pause, resume, stop, shot, status):
         app.command()(command)
 
 
@@ -93,25 +96,37 @@ def start(
     shots: ShotsOption = None,
     tag: TagOption = None,
     allow_partial: PartialOption = False,
+    countdown: CountdownOption = None,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Begin a recording in the daemon; returns when it records."""
-    from pepys import limits
-
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
         system=system, balance=balance, sound_graph=read_graph(sound_graph), allow_partial=allow_partial,
-        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude,
+        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude, countdown=countdown,
         sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
-    told = ask_host(home, "start", timeout_s=limits.START_S, **request.to_json())
     out = Output(as_json)
+    count = Count(Output(as_json=False))  # with --json stdout is for one document
+    try:
+        told = start_session(home, lambda push: _counted(count, push), **request.to_json())
+    finally:
+        count.clear()
     out.document(told)
     out.text(f"Recording {told['name']} ({told['session']}).")
-    for line in (*left_out(told["tracks"]), *fallbacks(told["tracks"])):
+    for line in (
+        *left_out(told["tracks"]),
+        *fallbacks(told["tracks"]),
+        *(f"  {warning}" for warning in warnings(told)),
+    ):
         out.warn(line)
+
+
+def _counted(count: Count, push: dict[str, Any]) -> None:
+    if push.get("push") == "countdown":
+        count.tell(int(push["left_s"]))
 
 
 def set_(
@@ -196,6 +211,15 @@ def resume(
     out.text(f"Recording {told.get('session', '')}.")
 
 
+def shot(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Take a shot of the screen now; returns when it is stored."""
+    told = ask_host(home, "shot")
+    out = Output(as_json)
+    out.document(told)
+    repeat = " (nothing has changed since the one before)" if told.get("repeat") else ""
+    out.text(f"Shot at {clock_text(told['at_ms'])}{repeat}.")
+
+
 def stop(
     session: SessionArgument = None, *, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
@@ -206,7 +230,10 @@ def stop(
         told = ask_host(home, "stop", session=session)
     out = Output(as_json)
     out.document(told)
-    out.text(f"Session {told['session']} is {told['state']}.")
+    if told["session"] is None:
+        out.text("The countdown is stopped; nothing was recorded.")
+    else:
+        out.text(f"Session {told['session']} is {told['state']}.")
 
 
 def _complete(home: Path, session: str) -> dict[str, Any]:
@@ -220,12 +247,12 @@ def _complete(home: Path, session: str) -> dict[str, Any]:
 
 def status(
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on telling, once a second.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on telling: a live view on a terminal.")] = False,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """What is being recorded now, and how each track is."""
+    """What is being recorded now, how each track is, and what stands still."""
     out = Output(as_json)
     if watch:
         _watch(out, home)
@@ -237,28 +264,18 @@ def status(
 
 
 def _watch(out: Output, home: Path) -> None:
-    meters, details = Meters(sys.stdout), dict[str, str]()
+    from pepys.cli.watch import watch
+
     try:
-        for told in watch_host(home):
-            out.record(told)
-            if out.as_json:
-                continue
-            meters.see(told["tracks"])
-            words = "  ".join(f"{track_word(track)} {meters.word(told, track)}".rstrip() for track in told["tracks"])
-            recorded = clock_text(told["recorded_ms"])
-            for track in told["tracks"]:
-                detail = track.get("detail") or ""
-                if detail and detail != details.get(track["track"]):
-                    out.text(f"  {track['track']}: {detail}")
-                details[track["track"]] = detail
-            out.text(f"{told['state']:<12} {recorded:>8}  {size_text(told['bytes']):>7}  {words}".rstrip())
+        watch(out, watch_host(home))
     except NoHost:
         raise NotFound("no host runs on this home: there is nothing to watch", "start one with `pepys serve`") from None
 
 
 def _print_status(out: Output, told: dict[str, Any]) -> None:
     if told.get("session") is None:
-        out.text("idle: nothing is being recorded")
+        counting = told.get("countdown_s")
+        out.text(f"a recording begins in {counting} s" if counting else "idle: nothing is being recorded")
     else:
         name = f" {told['name']}" if told.get("name") else ""
         out.text(f"{told['state']}{name} ({told['session']})")
@@ -267,13 +284,23 @@ def _print_status(out: Output, told: dict[str, Any]) -> None:
             out.text(f"  showing {shown_text(told)}")
         if heard := heard_text(told):
             out.text(f"  sound: {heard}")
-        meters = Meters(sys.stdout)
-        for track in in_place(told.get("tracks", [])):
-            # A picture of one source is named above; of several, each is named where its health is told.
-            name = f" ({track['source']})" if track["track"].startswith("video.") else ""
-            detail = f": {track['detail']}" if track.get("detail") else ""
-            loud = f" {meters.word(told, track)}".rstrip()
-            out.text(f"  {track_word(track)}{loud}{name}{detail}")
-    free = (told.get("disk") or {}).get("free_bytes")
-    if free is not None:
-        out.text(f"  {size_text(free)} free")
+        _print_tracks(out, told)
+        for line in (*inner_facts(told), restarts_text(told)):
+            if line:
+                out.text(f"  {line}")
+    if disk := disk_text(told.get("disk")):
+        out.text(f"  {disk}")
+    for line in warnings(told):
+        out.text(f"  ! {line}")
+
+
+def _print_tracks(out: Output, told: dict[str, Any]) -> None:
+    meters = Meters(sys.stdout)
+    for track in in_place(told.get("tracks", [])):
+        # A picture of one source is named above; of several, each is named where its health is told.
+        name = f" ({track['source']})" if track["track"].startswith("video.") else ""
+        loud = f" {meters.word(told, track)}".rstrip()
+        dropped = f", {track['dropped']:,} dropped" if track.get("dropped") else ""
+        again = f", restarted {counted(track['restarts'], 'time')}" if track.get("restarts") else ""
+        detail = f": {text}" if (text := track_detail(track)) else ""
+        out.text(f"  {track_word(track)}{loud}{name}{dropped}{again}{detail}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pepys.cli.activity import activity_facts, clock_step_text
 from pepys.cli.columns import join, pad, paint, width_in_force, widths
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
@@ -152,7 +153,8 @@ def _print_session(out: Output, shown: dict[str, Any]) -> None:
     if pictures := picture_text(shown["tracks"]):
         facts.add_row("video", Text(pictures))
     facts.add_row("size", f"{size_text(shown['bytes_on_disk'])} on disk")
-    facts.add_row("shots", f"{shown['shots']['total']}, {shown['shots']['distinct']} of them distinct")
+    for label, text in activity_facts(shown):
+        facts.add_row(label, text)
     for stage in shown["enrichment"]["stages"]:
         error = f": {stage['error']}" if stage.get("error") else ""
         facts.add_row(stage["name"].replace("_", " "), f"{stage['state']}{error}")
@@ -185,6 +187,7 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
     lines += [(entry["start_ms"], f"{gap_name(track)} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "
                f"{entry['reason']}") for track in shown["tracks"] for entry in track["gaps"]]  # fmt: skip
     lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in shown["notes"]]
+    lines += [(step["at_ms"], clock_step_text(step)) for step in shown["clock_steps"]]
     if lines:
         console.print()
     for at_ms, line in sorted(lines):

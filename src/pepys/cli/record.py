@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pepys.cli.count import Count
+from pepys.cli.health import short_warning, warnings
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import clock_text, fallbacks, left_out, size_text, track_word
@@ -27,7 +29,7 @@ from pepys.cli.sources import (
     WindowOption,
     in_order,
 )
-from pepys.errors import DeviceMissing, Interrupted, Partial, from_json
+from pepys.errors import DeviceMissing, Interrupted, Partial, StorageProblem, from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +54,13 @@ NoVideoOption = Annotated[bool, typer.Option("--no-video", help="Record no video
 AudioOption = Annotated[Audio | None, typer.Option(help="Which sound (both).")]
 MicOption = Annotated[str | None, typer.Option(metavar="DEV", help="The microphone, as the sound server names it.")]
 SystemOption = Annotated[str | None, typer.Option(metavar="DEV", help="The source with the system's sound.")]
-ShotsOption = Annotated[str | None, typer.Option(metavar="SECONDS|off", help="Time between two shots.")]
+ShotsOption = Annotated[
+    str | None,
+    typer.Option(metavar="adaptive|SECONDS|off", help="When shots are taken: as things happen (adaptive), or evenly."),
+]
+CountdownOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=60, help="Check everything, then count N seconds down.")
+]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="T", help="A tag (repeatable).")]
 PartialOption = Annotated[bool, typer.Option("--allow-partial", help="Go on without a named source that is missing.")]
 
@@ -78,15 +86,15 @@ def make_request(
     from pepys.sessions.start import StartRequest
 
     interval: float | str | None = shots
-    if shots is not None and shots != "off":
+    if shots is not None and shots not in {"adaptive", "off"}:
         try:
             interval = float(shots.removesuffix("s"))
         except ValueError as error:
-            raise Usage(f"--shots {shots} is not taken", "give a number of seconds, such as 10, or off") from error
+            raise Usage(f"--shots {shots} is not taken", "give adaptive, off, or seconds such as 10") from error
         if not limits.SHOTS_MIN_S <= interval <= limits.SHOTS_MAX_S:
             raise Usage(
                 f"--shots {shots} is out of bounds",
-                f"give {limits.SHOTS_MIN_S:g} to {limits.SHOTS_MAX_S:g} seconds, or off",
+                f"give {limits.SHOTS_MIN_S:g} to {limits.SHOTS_MAX_S:g} seconds, adaptive, or off",
             )
     exclude = tuple(dict.fromkeys(values.pop("exclude") or ()))
     check_brackets(exclude)
@@ -94,7 +102,7 @@ def make_request(
         raise Usage(f"{len(exclude)} patterns are too many", f"give at most {limits.PATTERNS_MAX}")
     request = StartRequest(
         name=name, tags=tuple(tags or ()), shots=interval, cursor=not no_cursor, video=not no_video, exclude=exclude,
-        **values,
+        countdown_s=values.pop("countdown", None) or 0, **values,
     )  # fmt: skip
     check_words(request)
     check_sound(request)
@@ -127,6 +135,7 @@ def record(
     shots: ShotsOption = None,
     tag: TagOption = None,
     allow_partial: PartialOption = False,
+    countdown: CountdownOption = None,
     enrich: Annotated[bool, typer.Option("--enrich", help="Read text and speech afterwards.")] = False,
     home: HomeOption,
     as_json: JsonOption = False,
@@ -137,18 +146,24 @@ def record(
     A second Ctrl-C returns at once; the recorder finishes by itself. When this command is killed the recorder goes on,
     and `pepys stop` reaches it. With --json every state is one object a line.
     """
+    from pepys.sessions.countdown import CountdownStopped
     from pepys.sessions.foreground import record as run
 
     request = make_request(
         name, tag, shots, no_cursor, no_video, display=display, fps=fps, quality=quality, audio=audio, mic=mic,
         system=system, balance=balance, sound_graph=read_graph(sound_graph), allow_partial=allow_partial,
-        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude,
+        webcam=webcam, layout=layout, exclude=exclude, no_exclude=no_exclude, countdown=countdown,
         sources=in_order(context, monitor, region, window, source),
     )  # fmt: skip
     out = Output(as_json)
     line = StatusLine(out)
     try:
         outcome = run(home, request, seconds=seconds, on_push=line.hear)
+    except CountdownStopped as stopped:
+        line.clear()
+        out.record({"event": "cancelled", "session": None, "state": "cancelled"})
+        out.text(f"{stopped.message[:1].upper()}{stopped.message[1:]}; {stopped.remedy}.")
+        return
     finally:
         line.clear()
     _conclude(out, home, outcome, enrich)
@@ -162,6 +177,8 @@ def _conclude(out: Output, home: Path, outcome: Outcome, enrich: bool) -> None:
     if outcome.state == "ending":
         raise Interrupted(f"the recorder is finishing session {short} by itself", "see `pepys list`")
     error = None if outcome.error is None else from_json(outcome.error)
+    if outcome.state == "failed" and isinstance(error, StorageProblem):  # its home is gone, and nothing of it is seen
+        raise StorageProblem(error.message, f"{error.remedy}; `pepys stop {short}` then completes the session")
     if outcome.state != "completed" and error is not None and not isinstance(error, DeviceMissing):
         raise type(error)(error.message, f"`pepys stop {short}` completes the session, which is {outcome.state}")
     if outcome.state != "completed":
@@ -197,11 +214,14 @@ class StatusLine:
         self._early: list[dict[str, Any]] = []
         self._reasons: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._count = Count(out)
 
     def hear(self, push: dict[str, Any]) -> None:
         """Show one push."""
         kind = push["push"]
-        if kind == "started":
+        if kind == "countdown":
+            self._count.tell(int(push["left_s"]))
+        elif kind == "started":
             self._started(push["status"])
         elif kind == "status" and self._begun:
             self._out.record({"event": "status", **push["status"]})
@@ -220,10 +240,11 @@ class StatusLine:
         if not self._begun:
             self._early.append(push)
             return
-        # What the track's own state has said already is no second line.
-        if self._reasons.get(push["track"]) != push["text"]:
-            self._told[push["track"]] = push["text"]
-            self._stay(f"{push['track']}: {push['text']}")
+        # What the track's own state has said already is no second line. Some warnings are of no track.
+        about = str(push.get("track") or "")
+        if not about or self._reasons.get(about) != push["text"]:
+            self._told[about] = push["text"]
+            self._stay(f"{about}: {push['text']}" if about else push["text"])
         self._out.record({"event": "warning", **{key: value for key, value in push.items() if key != "push"}})
 
     def _track(self, push: dict[str, Any]) -> None:
@@ -243,6 +264,7 @@ class StatusLine:
 
     def clear(self) -> None:
         """Leave an empty line."""
+        self._count.clear()
         if self._drawn:
             sys.stderr.write("\r" + " " * self._drawn + "\r")
             sys.stderr.flush()
@@ -254,7 +276,7 @@ class StatusLine:
         self._unwell = {track["track"] for track in status["tracks"] if track["state"] not in {"starting", "healthy"}}
         self._out.record({"event": "started", "id": status["session"], **status})
         self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
-        for line in (*left_out(status["tracks"]), *fallbacks(status["tracks"])):
+        for line in (*left_out(status["tracks"]), *fallbacks(status["tracks"]), *(f"  {w}" for w in warnings(status))):
             self._stay(line)
         for push in self._early:
             self._warn(push)
@@ -268,9 +290,12 @@ class StatusLine:
         if not self._live or not status["tracks"]:
             return
         unwell = [track for track in status["tracks"] if track["state"] not in {"off", "healthy"}]
+        warning = short_warning(status)
         parts = [
             status["state"], clock_text(status["recorded_ms"]), size_text(status["bytes"]),
-            *([track_word(track) for track in unwell] or ["all tracks ok"]), *self._meters.words(status),
+            *([warning] if warning else []),
+            *([track_word(track) for track in unwell] or ([] if warning else ["all tracks ok"])),
+            *self._meters.words(status),
         ]  # fmt: skip
         text = "  ".join(parts)[: _width() - 1]
         sys.stderr.write("\r" + text.ljust(self._drawn))

@@ -102,11 +102,12 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
 
 
 def gap_text(gap: Mapping[str, Any]) -> str:
-    """A gap of a session, such as `gap of 0:05: pause`."""
+    """A gap of a session, such as `gap of 0:05: pause` or `gap of 1:12:00: suspended (the machine slept)`."""
     length_ms = gap["end_ms"] - gap["start_ms"]
+    why = f" ({gap['detail']})" if gap.get("detail") else ""
     if gap["reason"] == "crash" and length_ms < 1000:
-        return "crash, at most 1 s is missing"  # what was not yet durable; nobody knows when it ended
-    return f"gap of {clock_text(length_ms)}: {gap['reason']}"
+        return f"crash, at most 1 s is missing{why}"  # what was not yet durable; nobody knows when it ended
+    return f"gap of {clock_text(length_ms)}: {gap['reason']}{why}"
 
 
 def fallbacks(tracks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -106,12 +106,12 @@ def _serve_and_show(home: Path, session: str | None, out: Output) -> None:
 
 def _run(home: Path, host: str, port: int, announce: Callable[[str], None], out: Output, page: str = "/") -> None:
     """Be the daemon until a signal; ends as Interrupted after Ctrl-C."""
-    import asyncio
+    from pepys.sessions.blocks import run
 
     daemon = _daemon(home, host, port, announce, page)
     if not daemon.has_page:
         out.warn("This installation has the API alone: its page was not built (`make ui`).")
-    asyncio.run(daemon.run())
+    run(daemon.run())
     if daemon.interrupted:
         raise Interrupted("stopped")
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pepys.demo.servers import MIC_SINK, SoundServer, WindowManager, XServer
+from pepys.demo.servers import MIC_SINK, NO_BUS, SoundServer, WindowManager, XServer
 from pepys.record import probe
 
 
@@ -34,7 +34,7 @@ def scene() -> Iterator[list[str]]:
         if display is None:
             server = started.enter_context(XServer())
             started.enter_context(WindowManager(server.env))
-            ours.update(server.env)
+            ours.update({**server.env, **NO_BUS})
             told.append(f"no display here: started a virtual one ({server.display}) with a terminal that types")
         else:
             told.append(f"the screen is {display}")

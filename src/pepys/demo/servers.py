@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from pepys.demo.child import Child, program
 from pepys.errors import DeviceMissing
@@ -79,6 +79,10 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+NO_BUS: Final = {"DBUS_SESSION_BUS_ADDRESS": "", "DBUS_SYSTEM_BUS_ADDRESS": ""}
+"""For who records a display of ours: that the user's own screen is locked is no reason to pause."""
 
 
 class XServer(Server):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pepys.doctor import engines, home
+from pepys.doctor.away import away
 from pepys.doctor.devices import Sound
 from pepys.doctor.findings import Finding, missing
 from pepys.doctor.pictures import Pictures
@@ -24,6 +25,7 @@ def checks(folder: Path, pictures: Pictures, sound: Sound) -> dict[str, Check]:
         "sources": pictures.listed,
         "exclusions": pictures.exclusions,
         "sound": sound.check,
+        "away": away,
         "codecs": engines.codecs,
         "database": engines.database,
         "engines": engines.reading,

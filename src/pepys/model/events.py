@@ -45,10 +45,11 @@ class SpanStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class AnchorNoted(Event):
-    """The wall clock, read again once a minute."""
+    """The wall clock, read again once a minute, and at once when it was set: by `step_ns`."""
 
     at_ns: int
     wall_ns: int
+    step_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,12 @@ class SegmentSealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ShotTaken(Event):
-    """A screenshot of `bytes` bytes. A repeat names the blob that it equals and stores nothing."""
+    """A screenshot of `bytes` bytes. A repeat names the blob that it equals and stores nothing.
+
+    `trigger` says why it was taken (see `SHOT_TRIGGERS`), `app` and `title` what was in front both before and after its
+    pixels were read; of an excluded window `excluded` and no title. `near` tells a repeat that equals its blob but for
+    what carries no text (a cursor, a clock).
+    """
 
     at_ns: int
     blob: str
@@ -148,6 +154,10 @@ class ShotTaken(Event):
     height: int
     repeat: bool = False
     bytes: int = 0
+    trigger: str = ""
+    app: str = ""
+    title: str = ""
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,37 @@ class FocusChanged(Event):
     app: str
     title: str
     excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsNoted(Event):
+    """The windows that are shown from `at_ns` on, topmost first: `(app, title, x, y, width, height)` in screen pixels.
+
+    An excluded one has `excluded` for its application and no title.
+    """
+
+    at_ns: int
+    windows: tuple[tuple[str, str, int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputCounted(Event):
+    """What the user did from `at_ns` on for `duration_ns`: counts, never what was typed or where was clicked."""
+
+    at_ns: int
+    duration_ns: int
+    keys: int = 0
+    clicks: int = 0
+    scrolls: int = 0
+    moves: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IdleNoted(Event):
+    """Nobody touched keyboard or pointer from `start_ns` on; `end_ns` is None while it lasts."""
+
+    start_ns: int
+    end_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +327,15 @@ _TYPES: Final[dict[str, type[Event]]] = {
     kind.__name__: kind
     for kind in (
         SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
-        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, NoteAdded, GapNoted, TrackHealth, Beat, SoundGraphSet,
+        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, WindowsNoted, InputCounted,
+        IdleNoted, NoteAdded, GapNoted, TrackHealth, Beat, SoundGraphSet,
         SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, SessionEnded,
     )
 }  # fmt: skip
 _FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
+
+SHOT_TRIGGERS: Final = ("start", "interval", "adaptive", "focus", "title", "change", "manual")
+"""Why a shot is taken; `start` is the first of a span."""
 
 GAP_REASONS: Final = (
     "pause", "crash", "device_lost", "source_closed", "disk_full", "locked", "suspended", "forgotten",
@@ -327,7 +372,7 @@ def decode(data: bytes) -> Event:
         if kind is None:
             return UnknownEvent(str(name))
         known = {key: item for key, item in value.items() if key in _FIELDS[name]}
-        for key in ("tags", "fragments", "sources"):
+        for key in ("tags", "fragments", "sources", "windows"):
             if key in known:
                 known[key] = tuple(tuple(item) if isinstance(item, list) else item for item in known[key])
         return kind(**known)

@@ -12,7 +12,22 @@ from typing import Any
 
 from pepys.model import events as ev
 from pepys.model.manifest import Edit, Manifest
-from pepys.model.session import DeviceSwitch, Focus, Gap, Init, Note, Segment, Session, Shot, SoundDrift, Span, Track
+from pepys.model.session import (
+    ClockStep,
+    DeviceSwitch,
+    Focus,
+    Gap,
+    Init,
+    InputCount,
+    Note,
+    Segment,
+    Session,
+    Shot,
+    SoundDrift,
+    Span,
+    Track,
+    Windows,
+)
 from pepys.model.sound_account import accounts_of, losses_of
 
 
@@ -28,6 +43,10 @@ class _Fold:
     segments: dict[str, dict[int, Segment]] = field(default_factory=dict)
     shots: list[Shot] = field(default_factory=list)
     focus: list[ev.FocusChanged] = field(default_factory=list)
+    windows: list[Windows] = field(default_factory=list)
+    inputs: list[InputCount] = field(default_factory=list)
+    idle: dict[int, int | None] = field(default_factory=dict)
+    clock_steps: list[ClockStep] = field(default_factory=list)
     notes: dict[str, Note] = field(default_factory=dict)
     accounts: dict[str, dict[int, ev.SoundAccounted]] = field(default_factory=dict)
     sound_graph: dict[str, Any] | None = None
@@ -110,7 +129,12 @@ def _segment_sealed(fold: _Fold, event: ev.SegmentSealed) -> None:
 
 
 def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
-    fold.shots.append(Shot(event.at_ns, event.blob, event.width, event.height, event.repeat))
+    fold.shots.append(
+        Shot(
+            event.at_ns, event.blob, event.width, event.height, event.repeat, event.trigger, event.app, event.title,
+            event.near,
+        )
+    )  # fmt: skip
     if not event.repeat:
         track = fold.track("shots")
         fold.tracks["shots"] = replace(track, shot_bytes=track.shot_bytes + event.bytes)
@@ -120,6 +144,28 @@ def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
 def _focus_changed(fold: _Fold, event: ev.FocusChanged) -> None:
     fold.focus.append(event)
     fold.see(event.at_ns)
+
+
+def _windows_noted(fold: _Fold, event: ev.WindowsNoted) -> None:
+    fold.windows.append(Windows(event.at_ns, event.windows))
+    fold.see(event.at_ns)
+
+
+def _input_counted(fold: _Fold, event: ev.InputCounted) -> None:
+    end_ns = event.at_ns + event.duration_ns
+    fold.inputs.append(InputCount(event.at_ns, end_ns, event.keys, event.clicks, event.scrolls, event.moves))
+    fold.see(end_ns)
+
+
+def _idle_noted(fold: _Fold, event: ev.IdleNoted) -> None:
+    fold.idle[event.start_ns] = event.end_ns
+    fold.see(event.start_ns if event.end_ns is None else event.end_ns)
+
+
+def _anchor_noted(fold: _Fold, event: ev.AnchorNoted) -> None:
+    fold.see(event.at_ns)
+    if event.step_ns:
+        fold.clock_steps.append(ClockStep(event.at_ns, event.step_ns))
 
 
 def _note_added(fold: _Fold, event: ev.NoteAdded) -> None:
@@ -188,6 +234,10 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
     ev.SegmentSealed: _segment_sealed,
     ev.ShotTaken: _shot_taken,
     ev.FocusChanged: _focus_changed,
+    ev.WindowsNoted: _windows_noted,
+    ev.InputCounted: _input_counted,
+    ev.IdleNoted: _idle_noted,
+    ev.AnchorNoted: _anchor_noted,
     ev.NoteAdded: _note_added,
     ev.GapNoted: _gap_noted,
     ev.TrackHealth: _track_health,
@@ -248,6 +298,10 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
         tracks=tuple(_track(fold, track, gaps, spans) for track in fold.tracks.values()),
         shots=tuple(fold.shots),
         focus=_focus(fold, spans),
+        windows=tuple(fold.windows),
+        inputs=tuple(fold.inputs),
+        idle=_idle(fold, spans),
+        clock_steps=tuple(fold.clock_steps),
         notes=tuple(sorted(fold.notes.values(), key=lambda note: note.at_ns)),
         artifacts=manifest.artifacts,
         config=started.config if started else {},
@@ -292,6 +346,17 @@ def _focus(fold: _Fold, spans: tuple[Span, ...]) -> tuple[Focus, ...]:
         end_ns = max(event.at_ns, min(following, inside))
         result.append(Focus(event.at_ns, end_ns, event.app, event.title, event.excluded))
     return tuple(result)
+
+
+def _idle(fold: _Fold, spans: tuple[Span, ...]) -> tuple[tuple[int, int], ...]:
+    """Stretches without any input; one whose end nobody wrote down ends with its span."""
+    found = []
+    for start_ns, end_ns in sorted(fold.idle.items()):
+        if end_ns is None:
+            within = [span.end_ns for span in spans if span.start_ns <= start_ns <= span.end_ns]
+            end_ns = within[-1] if within else fold.last_ns
+        found.append((start_ns, max(start_ns, end_ns)))
+    return tuple(found)
 
 
 def _apply_edits(session: Session, edits: Iterable[Edit]) -> Session:

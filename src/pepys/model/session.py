@@ -166,13 +166,17 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A screenshot; a repeat shares the blob of an earlier one."""
+    """A screenshot; a repeat shares the blob of an earlier one. See `events.ShotTaken`."""
 
     at_ns: int
     blob: str
     width: int
     height: int
     repeat: bool = False
+    trigger: str = ""
+    app: str = ""
+    title: str = ""
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,34 @@ class Focus:
     app: str
     title: str
     excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """What was shown from `at_ns` on, topmost first, as `events.WindowsNoted` has it."""
+
+    at_ns: int
+    windows: tuple[tuple[str, str, int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputCount:
+    """How much the user did from `start_ns` to `end_ns`."""
+
+    start_ns: int
+    end_ns: int
+    keys: int
+    clicks: int
+    scrolls: int
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """At `at_ns` the wall clock was set by `step_ns`; the session's axis did not move."""
+
+    at_ns: int
+    step_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +232,8 @@ class Note:
 class Session:
     """All that is known of one session, without its media.
 
-    `sound_graph` is the last one; `sound_set` has what each gain and mix of any of them was set to last, by name: a
-    graph lacks those whose device was not there.
+    `idle` has starts and ends on the axis. `sound_graph` is the last one; `sound_set` has what each gain and mix of any
+    of them was set to last, by name: a graph lacks those whose device was not there.
     """
 
     id: str
@@ -218,6 +250,10 @@ class Session:
     tracks: tuple[Track, ...] = ()
     shots: tuple[Shot, ...] = ()
     focus: tuple[Focus, ...] = ()
+    windows: tuple[Windows, ...] = ()
+    inputs: tuple[InputCount, ...] = ()
+    idle: tuple[tuple[int, int], ...] = ()
+    clock_steps: tuple[ClockStep, ...] = ()
     notes: tuple[Note, ...] = ()
     artifacts: tuple[ArtifactRef, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)

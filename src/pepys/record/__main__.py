@@ -20,6 +20,7 @@ from pepys.errors import PepysError, Usage
 from pepys.record.commands import Commands
 from pepys.record.loop import Loop
 from pepys.record.recorder import Recorder
+from pepys.record.rehearsal import Rehearsal
 from pepys.record.spec import Order, decode_order
 from pepys.record.wire import Message, Server, encode_line
 from pepys.store.keys import StoreKeys
@@ -68,7 +69,8 @@ def run(channel: Channel, order: Order) -> int:
 
     server = Server(order.spec.socket, loop.selector, lambda peer, request: commands[0].serve(peer, request))
     try:
-        recorder = Recorder(order.spec, store, loop, lambda message: commands[0].push(message), report)
+        kind = Rehearsal if order.spec.rehearsal else Recorder
+        recorder = kind(order.spec, store, loop, lambda message: commands[0].push(message), report)
         commands.append(Commands(recorder, server, loop))
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: loop.post_from_signal(recorder.terminate))

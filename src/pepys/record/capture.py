@@ -8,14 +8,15 @@ required. Which pictures are shown is left to `stage`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pepys import limits
-from pepys.errors import DeviceMissing
+from pepys.errors import DeviceMissing, PepysError, Usage
 from pepys.media.image import shot_codec
 from pepys.model import events as ev
 from pepys.model.sound_graph import Node, from_json
 from pepys.record.adapters.sound_opening import open_device, open_sound
+from pepys.record.coordinator import Coordinator, Watched
 from pepys.record.focus import FocusWatch
 from pepys.record.health import Health
 from pepys.record.loop import Loop
@@ -27,6 +28,8 @@ from pepys.record.sound_plan import MIX
 from pepys.record.soundboard import SoundBoard
 from pepys.record.spec import RecordSpec
 from pepys.record.stage import Done, Stage
+from pepys.record.stall import Slept, judge
+from pepys.record.wire import Message
 from pepys.record.writing import Fragment, InitHeader, Picture
 
 _ONE_OF_SEVERAL = "video."
@@ -44,6 +47,8 @@ class Capture:
         health: Health,
         give: Callable[[Fragment | InitHeader | Picture], bool],
         on_source: Callable[[str, str], None],
+        waits_ns: Callable[[], int] = lambda: 0,
+        written: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """Take what to record; nothing is opened yet.
 
@@ -52,7 +57,10 @@ class Capture:
             loop: where sources are waited for.
             health: told how tracks are.
             give: takes what was encoded.
-            on_source: told `renewal`, `stalled` or `gone`, with a detail: the span cannot go on as it is.
+            on_source: told `renewal`, `stalled` or `gone`, with a detail: the span cannot go on as it is; `finished`
+                when all came to their end, `back` when a display is there again.
+            waits_ns: how long the oldest thing that was given waits to be durable.
+            written: when something of a track was durable last.
         """
         self._spec, self._loop, self._clock, self._health = spec, loop, loop.clock, health
         self._give, self._on_source = give, on_source
@@ -63,8 +71,12 @@ class Capture:
         self._stage = Stage(spec, loop, health, self._on_screen)
         self._shots: ShotTaker | None = None
         self._focus = FocusWatch(loop, health, self._stage.wish.exclusions)
+        self._focus.on_focus = self._on_focus
+        self._coordinator = Coordinator(loop, health, waits_ns, written)
         self._next_grid_ns = 0
         self._gridded = False
+        self._place: SpanPlace | None = None
+        self._slept = Slept(self._clock)
 
     # --- sources
 
@@ -183,6 +195,12 @@ class Capture:
         self._stage.close()
         self._loop.clear_timer("sources")
 
+    def shoot(self, done: Callable[[PepysError | None, Message], None]) -> None:
+        """Take a shot now; see `Shooting.shoot`."""
+        if self._screen is None:
+            raise Usage("the session has no screen to take shots of", "record one with --display or --source")
+        self._screen.shooting.shoot(done)
+
     # --- another composition
 
     def compose(self, layout: str | None, sources: Sequence[str] | None, then: Done) -> None:
@@ -210,7 +228,7 @@ class Capture:
         if self._spec.shots_interval_ns and self._screen is not None:
             if self._shots is None:
                 self._shots = ShotTaker(self._give)
-            self._screen.use_shots(self._shots)
+            self._screen.use_shots(self._shots, self._focus if self._focus_display is not None else None)
 
     def prepare(self, *, pictures: bool = True) -> None:
         """Open what takes long, before the span's media time begins; `pictures` unless they are prepared already."""
@@ -241,19 +259,28 @@ class Capture:
 
     def begin(self, place: SpanPlace) -> None:
         """The span starts at `place`."""
+        self._place = place
+        self._slept.since_last_ns()
         screen = self._screen if self._screen is not None and self._screen.lives else None
         stream = screen.begin(place, self.sounds.mix_encoder, self._give) if screen is not None else None
         if stream is None and self.sounds.mix_encoder is not None:
             self._health.set(MIX, "healthy", place.at_ns)
         self.sounds.begin(place, self._give, stream)
         for report in self._health.tracks.values():
-            if report.state == "failed" and not report.track.startswith("audio"):
+            if report.state in {"failed", "restarting"} and not report.track.startswith("audio"):
                 self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
         self._focus.begin(place)
         self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         self._gridded = stream is not None or bool(self.sounds.inputs)
         if self._gridded:
             self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
+        self._coordinator.begin(place, self._watched())
+
+    def _watched(self) -> dict[str, Watched]:
+        """What is to be looked after in the span that begins."""
+        pictures = self._screen.watched() if self._screen is not None else {}
+        activity: dict[str, Watched] = {"activity": self._focus} if "activity" in self._health.tracks else {}
+        return {**pictures, **self.sounds.watched(), **activity}
 
     def finish(self, *, rests: bool) -> int:
         """End the span now: nothing is captured from here on, and nothing that was is left out. The time of the end.
@@ -261,6 +288,7 @@ class Capture:
         Recording `rests` after it unless another span begins at once.
         """
         self._loop.clear_timer("grid")
+        self._coordinator.end()
         now_ns = self._clock.now_ns()
         if self._gridded and now_ns - self._next_grid_ns > limits.STALL_NS:
             # The process slept: nothing was watched since the last grid point.
@@ -270,10 +298,11 @@ class Capture:
         until_ns = max(now_ns, self._next_grid_ns - limits.FRAGMENT_NS + limits.LAST_FRAGMENT_NS)
         if self._screen is not None:
             self._screen.halt(until_ns)
-        self._focus.end()
+        self._focus.end(until_ns)
         self.sounds.finish(until_ns, rests=rests)
         if self._screen is not None:
             self._screen.finish(until_ns)
+        self._place = None
         return until_ns
 
     def count(self) -> None:
@@ -291,11 +320,25 @@ class Capture:
 
     def _on_grid(self) -> None:
         now_ns = self._clock.now_ns()
-        if now_ns - self._next_grid_ns > limits.STALL_NS:
-            self._on_source("stalled", "the machine slept, or this process did not run")
+        stall = judge(now_ns - self._next_grid_ns, self._slept.since_last_ns())
+        if stall.extent == "session":
+            self._on_source("stalled", stall.detail)
             return
+        since_ns = max(self._next_grid_ns - limits.FRAGMENT_NS, self._loop.turned_ns)
         self._catch_up(now_ns)
+        if stall.extent == "pictures":
+            self._missed(since_ns, now_ns, stall.detail)
         self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
+        self._coordinator.look()
+
+    def _missed(self, since_ns: int, until_ns: int, detail: str) -> None:
+        """No picture was looked at for a while; the sound of that time waited in pipes, and is whole."""
+        place, screen = self._place, self._screen
+        if place is None or screen is None:
+            return
+        for track in screen.tracks:
+            self._health.open_gap(track, "suspended", place.axis(since_ns), detail)
+            self._health.close_gap(track, "suspended", place.axis(until_ns))
 
     def _catch_up(self, now_ns: int) -> None:
         while self._gridded and self._next_grid_ns <= now_ns:
@@ -319,6 +362,10 @@ class Capture:
         if self.sounds.finished and (screen is None or not (screen.lives or screen.returns)):
             self._on_source("finished", "")
 
+    def _on_focus(self, what: str) -> None:
+        if self._screen is not None:
+            self._screen.shooting.told(what)
+
     def _on_screen(self, what: str) -> None:
         screen = self._screen
         if screen is None:
@@ -328,6 +375,7 @@ class Capture:
         elif what == "back":
             # The display that came back is the one whose focus was lost with it.
             self._focus.reopen()
+            self._on_source("back", "")
         elif not screen.lives and not screen.returns and not self.sounds.inputs:
             what = "finished" if screen.finished else "gone"
             self._on_source(what, next(feed.why_not.message for feed in screen.feeds))

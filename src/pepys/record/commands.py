@@ -26,6 +26,7 @@ class Commands:
     def __init__(self, recorder: Recorder, server: Server, loop: Loop) -> None:
         self._recorder, self._server, self._loop = recorder, server, loop
         self._taps = Taps(recorder.capture.sounds, server)
+        recorder.hosted = lambda: bool(server.subscribers)
         self._alone_ns = loop.clock.now_ns()
         self._doing: dict[str, Callable[[Peer, Message, dict[str, Any]], None]] = {
             "status": self._status,
@@ -36,6 +37,7 @@ class Commands:
             "note": self._note,
             "mark": self._mark,
             "set": self._set,
+            "shot": self._shot,
             "listen": self._listen,
         }
         self._look_for_clients()
@@ -60,19 +62,18 @@ class Commands:
     def status(self) -> Message:
         """The recorder's status."""
         recorder, now_ns = self._recorder, self._loop.clock.now_ns()
-        place, writer = recorder.place, recorder.writer
+        spans, writer = recorder.spans, recorder.writer
         recorder.capture.count()
-        recorded_ns = recorder.recorded_ns if place is None else place.media(now_ns)
         written = writer.written_ns if writer is not None else {}
         return {
             "session": recorder.spec.session,
             "name": recorder.spec.name,
             "state": recorder.state,
             "started_wall_ns": recorder.started_wall_ns,
-            "recorded_ms": recorded_ns // limits.NS_PER_MS,
-            "wall_ms": recorder.axis(now_ns) // limits.NS_PER_MS if writer is not None else 0,
+            "recorded_ms": spans.recorded_by(now_ns) // limits.NS_PER_MS,
+            "wall_ms": spans.axis(now_ns) // limits.NS_PER_MS if writer is not None else 0,
             "bytes": writer.bytes if writer is not None else 0,
-            "spans": recorder.spans,
+            "spans": spans.count,
             "layout": recorder.capture.layout,
             "sources": recorder.capture.sources,
             "sound": recorder.capture.sounds.desk.to_json(),
@@ -80,11 +81,15 @@ class Commands:
             "gaps_open": [
                 {"reason": gap.reason, "track": gap.track, "detail": gap.detail} for gap in recorder.health.open_gaps
             ],
-            "disk": recorder.disk.to_json(),
+            "held": recorder.holding.held if recorder.state != "recording" else "",
+            "disk": recorder.rounds.disk.to_json(),
             "write_queue": {
                 "items": writer.waiting if writer is not None else 0,
                 "refused": writer.refused if writer is not None else 0,
+                "oldest_ms": writer.waits_ns(now_ns) // limits.NS_PER_MS if writer is not None else 0,
             },
+            "memory": recorder.rounds.memory.to_json(),
+            "loop": self._loop.lags.to_json(),
         }
 
     # --- requests
@@ -146,7 +151,7 @@ class Commands:
             raise Usage(f"the recording is {recorder.state}: it takes no {kind}", "add it with --session")
         if len(text) > limits.NOTE_CHARS:
             raise Usage(f"a {kind} has at most {limits.NOTE_CHARS} characters", "shorten it")
-        at_ns = recorder.axis(self._loop.clock.now_ns())
+        at_ns = recorder.spans.axis(self._loop.clock.now_ns())
         note = ev.NoteAdded(str(given) if given else new_short_id(), at_ns, text, kind)
 
         def done(error: PepysError | None) -> None:
@@ -157,6 +162,12 @@ class Commands:
 
         if not recorder.note(note, done):
             raise StorageProblem("the disk does not keep up with the recording", "try again in a moment")
+
+    def _shot(self, peer: Peer, request: Message, _args: dict[str, Any]) -> None:
+        def done(error: PepysError | None, taken: Message) -> None:
+            peer.send(reply_ok(request, taken) if error is None else reply_error(request, error))
+
+        self._recorder.shoot(done)
 
     def _answer(self, peer: Peer, request: Message, error: PepysError | None) -> None:
         peer.send(reply_ok(request, self.status()) if error is None else reply_error(request, error))

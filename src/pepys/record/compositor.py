@@ -9,7 +9,7 @@ most, two where it is scaled into an inset) goes when the source or the arrangem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class View:
         pending: it told of a change that has not been taken.
         captured: how many times pixels were taken from it.
         stale: it goes on telling of changes and gives nothing.
+        drawn: what is pending is more than the pointer.
+        watch: told where the picture changed, as (left, top, width, height) in the source's pixels.
     """
 
     def __init__(self, source: VideoSource | None = None) -> None:
@@ -41,7 +43,8 @@ class View:
         self.size: Size = (2, 2)
         self.pending = False
         self.captured = 0
-        self.stale = False
+        self.stale = self.drawn = False
+        self.watch: Callable[[Sequence[Area]], None] | None = None
         self._empty = self._empty_ns = self._emptied_ns = 0
         if source is not None:
             self.show(source)
@@ -49,15 +52,19 @@ class View:
     def show(self, source: VideoSource) -> None:
         """Show this source from now on."""
         self.source, self.pending, self.stale, self._empty = source, True, False, 0
+        self.drawn = True
         self.measure()
 
     def drop(self) -> None:
         """There is nothing to show any more."""
         self.source, self.pending, self.stale, self._empty = None, False, False, 0
 
-    def gave(self) -> None:
+    def gave(self, patches: Sequence[Patch]) -> None:
         """Its pixels are in the next frame."""
         self.captured += 1
+        if self.drawn and self.watch is not None:
+            self.watch([(p.x, p.y, p.pixels.shape[1], p.pixels.shape[0]) for p in patches])
+        self.drawn = False
         self._empty, self.stale = 0, False
 
     def gave_nothing(self, now_ns: int) -> None:
@@ -240,7 +247,7 @@ class Compositor:
             patches = view.source.take(tile.align)
             if patches and _within(view, patches):
                 tile.put(patches)
-                view.gave()
+                view.gave(patches)
                 gave = True
             elif view.source is not None:
                 view.gave_nothing(now_ns)
@@ -276,7 +283,7 @@ class Compositor:
             apart = place.radius > 0 or any(place.meets(other) for other in found.places if other is not place)
             self._tiles.append(_Tile(view, place, canvas, self._way, apart=apart))
             view.source.refresh()
-            view.pending = True
+            view.pending = view.drawn = True
 
     def _draw(self) -> None:
         tiles = sorted((tile for tile in self._tiles if tile is not None), key=lambda tile: tile.place.z)

@@ -1,10 +1,10 @@
 """The picture sources of a session: opened beside everything else, and again when they were lost.
 
 Owns a source's life: its opening, its descriptor in the loop, and when to try again (`limits.REOPEN_MIN_NS`, doubled
-up to `limits.REOPEN_MAX_NS`). Invariants: nobody waits for a source; one that was closed is never heard again; a film
-that has come to its end is not played again; nothing is opened beside an opening that hangs; in a pause no camera is
-open and nothing is decoded. What a source shows is left to `compositor`, what its coming and going
-means to `screen` and `capture`.
+up to `limits.REOPEN_MAX_NS`, for what comes and goes too). Invariants: nobody waits for a source; one that was closed
+is never heard again; a film that has come to its end is not played again; nothing is opened beside an opening that
+hangs; in a pause no camera is open and nothing is decoded. What a source shows is left to `compositor`, what its coming
+and going means to `screen` and `capture`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pepys.record.loop import Loop
 from pepys.record.ports import Holds, Opening, SourceEnded, VideoSource
 from pepys.record.probe import display_gone
 from pepys.record.sources import AWAITED, SCREENS, SourceName, Wish
+from pepys.record.standing import Tries
 
 Opener = Callable[[SourceName, Wish, Clock], Opening]
 
@@ -38,6 +39,7 @@ class Feed:
         source: the open source, or None.
         ended: how it ended last, until it is there again.
         error: why the last try to open it failed; None while it is being opened and once it is open.
+        tries: how often it was tried again.
         on_settled: told of each opening's outcome, as long as nobody has joined.
     """
 
@@ -55,7 +57,7 @@ class Feed:
         self._opening: Opening | None = None
         self._fd: int | None = None
         self._timer = f"feed {next(_serials)}"
-        self._wait_ns = limits.REOPEN_MIN_NS
+        self.tries = Tries(limits.REOPEN_MIN_NS, limits.REOPEN_MAX_NS)
         self._retries = self._finished = self._suspended = False
         self._given_up: Opening | None = None
 
@@ -75,7 +77,17 @@ class Feed:
         lost = self.ended is not None and self.ended.reason == "device_lost"
         if self.source is not None or not self._retries:
             return False
-        return lost or (self.name.kind in AWAITED and not display_gone(self._wish.display or ""))
+        return lost or (self.name.kind in AWAITED and self._display_lives)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it was closed or unplugged, as such things are: there is nothing to start again."""
+        lost = self.ended is not None and self.ended.reason == "device_lost"
+        return self.source is None and self.name.kind in AWAITED and not lost and self._display_lives
+
+    @property
+    def _display_lives(self) -> bool:
+        return not display_gone(self._wish.display or "")
 
     @property
     def finished(self) -> bool:
@@ -98,6 +110,8 @@ class Feed:
         if self.source is not None or self._opening is not None or self._finished:
             return
         self._loop.clear_timer(self._timer)
+        if self.ended is not None or self.error is not None:
+            self.tries.tried()
         if self._given_up is not None and self._given_up.hangs:
             # Another thread would hang beside it, each with what it has opened.
             self._retry_later()
@@ -139,7 +153,7 @@ class Feed:
         self.ended = ended
         self._drop_source()
         self._finished = self.name.kind in _FILMS and ended.reason == "source_closed"
-        self._wait_ns = limits.REOPEN_MIN_NS
+        self.tries.went(self._loop.clock.now_ns(), in_order=self.awaited)
         self._retry_later()
 
     def close(self) -> None:
@@ -165,7 +179,8 @@ class Feed:
         if source is None:
             return
         self._drop_opening()
-        self.source, self.ended, self._wait_ns = source, None, limits.REOPEN_MIN_NS
+        self.source, self.ended = source, None
+        self.tries.came(self._loop.clock.now_ns())
         if self._on_open is None:
             self.on_settled()
         else:
@@ -183,8 +198,7 @@ class Feed:
 
     def _retry_later(self) -> None:
         if self._retries and not self._finished and not (self._suspended and self.name.kind in _LET_GO):
-            self._loop.set_timer(self._timer, self._loop.clock.now_ns() + self._wait_ns, self.open)
-            self._wait_ns = min(self._wait_ns * 2, limits.REOPEN_MAX_NS)
+            self._loop.set_timer(self._timer, self._loop.clock.now_ns() + self.tries.wait_ns, self.open)
 
     def _watch(self, fd: int, call: Callable[[], None]) -> None:
         # Kept: a connection that is gone need not tell its descriptor any more.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from pepys import limits
 from pepys.clock import Clock
+from pepys.record.lags import Lags
 
 Call = Callable[[], None]
 
@@ -25,6 +26,9 @@ class Loop:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.lags = Lags()
+        self.turned_ns = 0
+        """When the last turn was over."""
         self.selector = selectors.DefaultSelector()
         self._timers: dict[str, tuple[int, Call]] = {}
         self._latest: dict[str, int] = {}
@@ -88,7 +92,9 @@ class Loop:
         if at_most_ns is not None:
             waits.append(at_most_ns)
         timeout = min(waits) / limits.NS_PER_S if waits else None
-        for key, mask in self.selector.select(timeout):
+        ready = self.selector.select(timeout)
+        began_ns = self.clock.now_ns()
+        for key, mask in ready:
             # An earlier callback of this round may have let go of the descriptor.
             if self.selector.get_map() and key.fd in self.selector.get_map():
                 key.data(mask)
@@ -103,6 +109,8 @@ class Loop:
             if at_ns <= now_ns and self._timers.get(name) == (at_ns, call):
                 self.clear_timer(name)
                 call()
+        self.turned_ns = self.clock.now_ns()
+        self.lags.add(self.turned_ns - began_ns)
 
     def stop(self) -> None:
         """Let `run` return after the callback under way."""

@@ -36,6 +36,10 @@ class SpanPlace:
         """The playback position of a moment on the clock."""
         return clock_ns - self.base_ns + self.media_ns
 
+    def axis(self, clock_ns: int) -> int:
+        """The axis time of a moment on the clock."""
+        return clock_ns - self.base_ns + self.at_ns
+
     def at(self, media_ns: int) -> int:
         """The axis time of a playback position."""
         return media_ns - self.media_ns + self.at_ns

@@ -155,6 +155,16 @@ class Holds(Protocol):
         ...
 
 
+@runtime_checkable
+class Lives(Protocol):
+    """A source that knows whether it lives also while nothing changes; one without this lives until it ends."""
+
+    @property
+    def alive_ns(self) -> int | None:
+        """When it last showed that it lives; None where it lives until it ends."""
+        ...
+
+
 class Opening(Protocol):
     """A source that is being opened: asynchronous, because a person may be asked and a server may hang."""
 

@@ -7,22 +7,28 @@ fails, what was recorded is closed in order. Commands arrive through `commands`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pepys import limits
-from pepys.errors import Busy, DeviceMissing, Interrupted, PepysError, StorageProblem
+from pepys.errors import Busy, Interrupted, PepysError
 from pepys.model import events as ev
 from pepys.record.capture import Capture
 from pepys.record.health import Health, Then
+from pepys.record.holding import Holding
+from pepys.record.lock_watch import LockWatch
 from pepys.record.loop import Loop
-from pepys.record.playback import SpanPlace
+from pepys.record.rounds import Rounds
 from pepys.record.runfile import write_run_file
 from pepys.record.session_start import Beginning, begin_new, go_on
+from pepys.record.spans import Spans
+from pepys.record.spare import Spare
 from pepys.record.spec import RecordSpec
-from pepys.record.status import Disk, ready
+from pepys.record.status import ready
+from pepys.record.switching import Switching
 from pepys.record.wire import Message
-from pepys.record.writing import End, Events, Fragment, InitHeader, Picture, SealSegments, Writer
+from pepys.record.writing import End, Events, Fragment, InitHeader, Leave, Picture, Writer
 from pepys.store.store import Store
 
 Done = Callable[[PepysError | None], None]
@@ -50,21 +56,22 @@ class Recorder:
         """
         self.spec, self.state, self.exit_code = spec, "starting", 0
         self.started_wall_ns = 0
-        self.spans = 0
-        self.recorded_ns = 0
-        self.place: SpanPlace | None = None
         self.writer: Writer | None = None
-        self.disk = Disk(Path(spec.home), spec.disk_reserve_bytes)
         self.health = Health(self._journal, push)
-        self.capture = Capture(spec, loop, self.health, self._give, self._on_source)
+        self.capture = Capture(spec, loop, self.health, self._give, self._on_source, self._waits_ns, self._written)
         self._store, self._loop, self._clock = store, loop, loop.clock
+        self.spans = Spans(self._clock, self.capture, self.health, self._work)
+        self.rounds = Rounds(spec, loop, self.health, self.capture, self.spans, self._work, self)
+        self.holding = Holding(loop, self, spec.lost_ns)
+        self._lock_watch = LockWatch(loop, self.holding.locked, self.holding.sleeps)
+        self._switching = Switching(self, self._work)
+        self.hosted: Callable[[], bool] = lambda: False
+        """Whether a host listens, which can start another recorder."""
         self._push, self._report = push, report
-        self._origin_ns = 0
-        self._media_ns = 0
-        self._beats = 0
         self._after: list[Callable[[], None]] = []
         self._ended: list[Done] = []
-        self._lived_ns = 0
+        self._why: tuple[str, str] | None = None
+        """The reason of the gap that the end leaves, and what is told of it."""
 
     # --- the start
 
@@ -74,7 +81,7 @@ class Recorder:
         Raises:
             PepysError: something that is required is missing; nothing of the session is left.
         """
-        self.disk.look(self._clock.now_ns(), 0)
+        self.rounds.disk.begin()
         self.capture.open()
         self.capture.await_sources(self._begin_session)
 
@@ -90,17 +97,18 @@ class Recorder:
 
     def _take_up(self, beginning: Beginning, base_ns: int) -> None:
         self.started_wall_ns = beginning.started_wall_ns
-        self._origin_ns = base_ns - beginning.at_ns
-        self._media_ns, self.spans, self.recorded_ns = beginning.media_ns, beginning.span, beginning.media_ns
-        for report in self.health.tracks.values():
-            report.before = beginning.counters.get(report.track, (0, 0, 0))
-        self.writer = Writer(beginning.writer, self._clock, self._loop.post, self._stop_full, beginning.view)
+        self.spans.take_up(beginning, base_ns)
+        self.health.go_on(beginning.counters, beginning.view)
+        self.writer = Writer(
+            beginning.writer, self._clock, self._loop.post, self._stop_full, beginning.view, Spare(Path(self.spec.home))
+        )
         self.capture.use_shots()
         sound = self.capture.sounds.desk.declared(beginning.at_ns)
         self.writer.events(*beginning.events, *sound, *self.health.events(beginning.at_ns))
-        self._begin_span(base_ns)
-        self._loop.set_timer("second", base_ns + limits.DISK_LOOK_NS, self._on_second)
-        self._loop.set_timer("beat", base_ns + limits.BEAT_NS, self._on_beat)
+        self.spans.begin(base_ns)
+        self.rounds.begin(base_ns)
+        if self.spec.when_locked == "pause":
+            self._lock_watch.open(self.spec.display)
         self.writer.events(then=self._on_begun)
 
     def _on_begun(self, error: PepysError | None) -> None:
@@ -111,10 +119,10 @@ class Recorder:
         except PepysError as problem:
             self._report({"error": problem.to_json()})
             self.state = "recording"
-            self._stop_for(problem, "disk_full")
+            self.stop_for(problem, "disk_full")
             return
         self._report({"ready": ready(told, self.started_wall_ns, self.health.tracks.values())})
-        self._settle("recording", lambda _error: None, None)
+        self.settle("recording", lambda _error: None, None)
 
     def fail_start(self, error: PepysError) -> None:
         """Nothing was begun: say why, and end."""
@@ -133,25 +141,43 @@ class Recorder:
             Busy: it is starting or ending.
         """
         if self.state == "paused":
-            done(None)
+            self._take_from_lock(done)
             return
         self._must_be("recording", "paused")
+        self.rest("pause", "", done)
+
+    def rest(self, reason: str, detail: str, done: Done) -> None:
+        """Stop all tracks at once, for a gap of that reason; `done` when it is durable. Only while it records."""
         self.state = "pausing"
-        at_ns = self._end_span(rests=True)
+        at_ns = self.spans.end(rests=True)
         self.capture.let_go()
-        self.health.open_gap(None, "pause", at_ns)
-        self._work().events(then=lambda error: self._settle("paused", done, error))
+        self.health.open_gap(None, reason, at_ns, detail)
+        self._work().events(then=lambda error: self.settle("paused", done, error))
+
+    def _take_from_lock(self, done: Done) -> None:
+        """It is paused: by the user from now on."""
+        if self.holding.held:
+            at_ns = self.spans.now()
+            self.health.close_gap(None, self.holding.held, at_ns)
+            self.health.open_gap(None, "pause", at_ns)
+            self.holding.release()
+        self._work().events(then=done)
 
     def resume(self, done: Done) -> None:
         """Begin a new span, once the sources deliver again; `done` when it is durable.
 
         Raises:
-            Busy: it is starting or ending.
+            Busy: it is starting or ending, or the screen is locked.
         """
         if self.state == "recording":
             done(None)
             return
         self._must_be("paused", "resumed")
+        self.holding.refuse()
+        self.go_on(done)
+
+    def go_on(self, done: Done) -> None:
+        """Begin a new span, once the sources deliver again. Only while it is paused."""
         self.state = "resuming"
         self.capture.reopen()
         self.capture.await_sources(lambda: self._resume_span(done))
@@ -162,12 +188,17 @@ class Recorder:
             self.capture.prepare()
         except PepysError as error:
             self.capture.let_go()
-            self._settle("paused", done, error)
+            self.settle("paused", done, error)
             return
-        base_ns = self._clock.now_ns()
-        self.health.close_gap(None, "pause", self.axis(base_ns))
-        self._begin_span(base_ns)
-        self._work().events(then=lambda error: self._settle("recording", done, error))
+        at_ns = self.spans.now()
+        self._close_gaps(at_ns)
+        self.spans.begin(self.spans.clock(at_ns))
+        self._work().events(then=lambda error: self.settle("recording", done, error))
+
+    def _close_gaps(self, at_ns: int) -> None:
+        """Recording begins or has ended: whatever gap of the session is open lasts no longer."""
+        for gap in self.health.open_gaps:
+            self.health.close_gap(gap.track, gap.reason, at_ns)
 
     def compose(self, layout: str | None, sources: Sequence[str] | None, done: Done) -> None:
         """Show other sources, or the same in another layout, without loss of time; `done` when it is durable.
@@ -177,33 +208,7 @@ class Recorder:
             Usage: the composition makes no sense.
         """
         self._must_be("recording", "given other sources", "paused")
-        self.capture.compose(layout, sources, lambda error: self._switch(error, done))
-
-    def _switch(self, error: PepysError | None, done: Done) -> None:
-        if error is None and self.state not in {"recording", "paused"}:
-            self.capture.give_up_switch()
-            error = Busy(f"the recording is {self.state}", "wait a moment and try again")
-        if error is not None:
-            done(error)
-            return
-        if self.state == "paused":
-            self.capture.switch(self.axis(self._clock.now_ns()))
-            self.capture.let_go()
-        else:
-            try:
-                self.capture.prepare_switch()
-            except PepysError as problem:
-                self.capture.give_up_switch()
-                done(problem)
-                return
-            at_ns = self._end_span()
-            self.capture.switch(at_ns)
-            if not self._prepare(pictures=False):
-                done(Busy("the recording ends", "start another one"))
-                return
-            self._begin_span(at_ns + self._origin_ns)
-        shown = ev.CompositionSet(self.axis(self._clock.now_ns()), tuple(self.capture.sources), self.capture.layout)
-        self._work().events(shown, then=lambda error: self._settle(self.state, done, error))
+        self._switching.compose(layout, sources, done)
 
     def stop(self, done: Done) -> None:
         """End the session in order; `done` when it is completed. While a change is under way it waits for that."""
@@ -215,16 +220,19 @@ class Recorder:
             return
         was, self.state = self.state, "ending"
         self._push({"push": "state", "state": "ending"})
-        self._loop.clear_timer("second")
-        self._loop.clear_timer("beat")
+        self.rounds.end()
+        self._lock_watch.close()
+        self.holding.release()
         # A span that could not be begun is none to end.
-        running = was == "recording" and self.place is not None
-        at_ns = self._end_span(rests=True) if running else self.axis(self._clock.now_ns())
+        running = was == "recording" and self.spans.place is not None
+        at_ns = self.spans.end(rests=True) if running else self.spans.now()
         self.capture.close()
-        self.health.close_gap(None, "pause", at_ns)
-        for gap in self.health.open_gaps:
-            self.health.close_gap(gap.track, gap.reason, at_ns)
-        self._note_beats(at_ns)
+        if self._why:
+            reason, detail = self._why
+            self.health.open_gap(None, reason, at_ns, detail)
+            at_ns = self.spans.now()
+        self._close_gaps(at_ns)
+        self.rounds.note_beats(at_ns)
         self._work().give(End(at_ns), self._completed)
 
     def terminate(self) -> None:
@@ -244,49 +252,31 @@ class Recorder:
         """
         self._must_be("recording", "changed", "paused")
         self.capture.sounds.set(mute, unmute, balance)
-        noted = self.capture.sounds.desk.declared(self.axis(self._clock.now_ns()))
-        self._work().events(*noted, then=lambda error: self._settle(self.state, done, error))
+        noted = self.capture.sounds.desk.declared(self.spans.now())
+        self._work().events(*noted, then=lambda error: self.settle(self.state, done, error))
+
+    def shoot(self, done: Callable[[PepysError | None, Message], None]) -> None:
+        """Take a shot now; `done` with what it is when it is durable.
+
+        Raises:
+            Busy: it does not record.
+            Usage: the session takes no shots.
+        """
+        self._must_be("recording", "given a shot")
+        self.capture.shoot(done)
 
     def note(self, note: ev.NoteAdded, done: Then) -> bool:
         """Write a note; `done` when it is durable. False when the disk does not keep up."""
         return self._work().events(note, then=done)
 
-    def axis(self, clock_ns: int) -> int:
-        """The axis time of a moment on the clock."""
-        return clock_ns - self._origin_ns
-
     # --- spans
 
-    def _begin_span(self, base_ns: int) -> None:
-        place = SpanPlace(self.spans, base_ns, self.axis(base_ns), self._media_ns)
-        self.place = place
-        self.spans += 1
-        started = ev.SpanStarted(
-            place.span, place.at_ns, place.media_ns, self._clock.boot_id(), base_ns, self._clock.wall_ns()
-        )
-        self._work().events(started, *self.capture.tracks())
-        self.capture.begin(place)
-
-    def _end_span(self, *, rests: bool = False) -> int:
-        """Close everything exactly now; the axis time of the end. Unless it `rests`, a span begins there."""
-        place = self.place
-        assert place is not None
-        until_ns = self.capture.finish(rests=rests)
-        at_ns = self.axis(until_ns)
-        self._media_ns = place.media(until_ns)
-        self.recorded_ns = self._media_ns
-        self.health.close_track_gaps(at_ns)
-        self._work().give(SealSegments())
-        self._work().events(ev.SpanEnded(place.span, at_ns, self._media_ns))
-        self.place = None
-        return at_ns
-
-    def _prepare(self, *, pictures: bool = True) -> bool:
+    def prepare(self, *, pictures: bool = True) -> bool:
         """Prepare the next span; whether it can be begun. If not, what was recorded is closed in order."""
         try:
             self.capture.prepare(pictures=pictures)
         except PepysError as error:
-            self._stop_for(error)
+            self.stop_for(error)
             return False
         return True
 
@@ -297,73 +287,59 @@ class Recorder:
         if what == "finished":
             self.stop(lambda _error: None)
             return
-        if what == "gone":
-            self._stop_for(DeviceMissing(detail, "start the display again, then pepys resume"))
+        if what == "back":
+            if self.spec.when_locked == "pause":
+                self._lock_watch.open(self.spec.display)
             return
-        at_ns = self._end_span()
+        if what == "gone":
+            self.holding.lost(detail)
+            return
+        at_ns = self.spans.end()
         if what == "stalled":
             self.health.open_gap(None, "suspended", at_ns, detail)
             self.capture.start_anew()
-        if not self._prepare():
+        if not self.prepare():
             return
         # Other pictures lose no time; after a stall the span begins now.
-        base_ns = self._clock.now_ns() if what == "stalled" else at_ns + self._origin_ns
-        self.health.close_gap(None, "suspended", self.axis(base_ns))
-        self._begin_span(base_ns)
-
-    # --- by the clock
-
-    def _on_second(self) -> None:
-        now_ns = self._clock.now_ns()
-        self._loop.set_timer("second", now_ns + limits.DISK_LOOK_NS, self._on_second, limits.LOOP_SLACK_NS)
-        try:
-            if (failure := self._work().failure) is not None:
-                self._stop_full(failure)
-            if self.state != "recording" or self.capture.lives():
-                self._lived_ns = now_ns
-            elif now_ns - self._lived_ns > limits.NOTHING_LEFT_NS:
-                self._on_source("gone", "no source has delivered anything for a while")
-            self.disk.look(now_ns, self._work().bytes)
-        except StorageProblem as error:
-            self._stop_for(error, "disk_full")
-
-    def _on_beat(self) -> None:
-        now_ns = self._clock.now_ns()
-        self._loop.set_timer("beat", now_ns + limits.BEAT_NS, self._on_beat, limits.LOOP_SLACK_NS)
-        if self.state != "recording":
-            return
-        self._note_beats(self.axis(now_ns))
-        self._beats += 1
-        if self._beats * limits.BEAT_NS % limits.ANCHOR_NS == 0:
-            self._work().events(ev.AnchorNoted(self.axis(now_ns), self._clock.wall_ns()))
-
-    def _note_beats(self, at_ns: int) -> None:
-        self.capture.count()
-        beats = [
-            ev.Beat(r.track, at_ns, *r.totals) for r in self.health.tracks.values() if r.state != "off" or any(r.totals)
-        ]
-        self._work().events(*beats, *self.capture.sounds.accounts())
+        begin_ns = self.spans.now() if what == "stalled" else at_ns
+        self.health.close_gap(None, "suspended", begin_ns)
+        self.spans.begin(self.spans.clock(begin_ns))
 
     # --- trouble
 
-    def _stop_for(self, error: PepysError, reason: str = "") -> None:
+    def stop_for(self, error: PepysError, reason: str = "") -> None:
         """The recording cannot go on: end it in order, and say why."""
         if self.state not in {"recording", "paused"}:
             return
         self.exit_code = error.exit_code
         self._push({"push": "error", "error": error.to_json()})
-        if reason:
-            self.health.open_gap(None, reason, self.axis(self._clock.now_ns()), error.message)
+        self._why = (reason, error.message) if reason else None
         self.stop(lambda _error: None)
 
+    def begin_anew(self, detail: str) -> bool:
+        """End this process and leave the session to the host's next recorder; False where no host would start one."""
+        if self.state != "recording" or self.spans.place is None or not self.hosted():
+            return False
+        self.exit_code, self.state = limits.RECORDER_ANEW, "ending"
+        self._push({"push": "warning", "track": None, "kind": "anew", "text": f"{detail}: another one goes on"})
+        self.rounds.end()
+        self._lock_watch.close()
+        at_ns = self.spans.end(rests=True)
+        self.capture.close()
+        self.rounds.note_beats(at_ns)
+        self.health.open_gap(None, "crash", at_ns, f"started anew: {detail}")
+        self._work().give(Leave(), self._completed)
+        return True
+
     def _stop_full(self, error: PepysError) -> None:
-        self._stop_for(error, "disk_full")
+        self.stop_for(error, "disk_full")
 
     def _completed(self, error: PepysError | None) -> None:
         if error is not None:
             self.exit_code = error.exit_code
         self._work().join(limits.WRITER_END_S)
-        Path(self.spec.run_file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a disk that takes nothing it stays: nobody of that pid lives
+            Path(self.spec.run_file).unlink(missing_ok=True)
         whole = self._work().completed
         self._enter("completed" if whole else "interrupted")
         for done in self._ended:
@@ -372,9 +348,11 @@ class Recorder:
 
     # --- small things
 
-    def _settle(self, state: str, done: Done, error: PepysError | None) -> None:
+    def settle(self, state: str, done: Done, error: PepysError | None) -> None:
+        """Come to rest in a state, answer, and do what waited for that."""
         self._enter(state)
         done(error)
+        self.holding.consider()
         for call in [self._after.pop(0) for _ in range(len(self._after))]:
             call()
 
@@ -395,5 +373,11 @@ class Recorder:
         self.capture.pressed(self._work().pressed)
         return given
 
-    def _journal(self, events: tuple[ev.Event, ...], then: Then | None) -> None:
-        self._work().give(Events(events), then)
+    def _journal(self, events: tuple[ev.Event, ...], then: Then | None) -> bool:
+        return self._work().give(Events(events), then)
+
+    def _waits_ns(self) -> int:
+        return self.writer.waits_ns(self._clock.now_ns()) if self.writer is not None else 0
+
+    def _written(self) -> Mapping[str, int]:
+        return self.writer.written_ns if self.writer is not None else {}

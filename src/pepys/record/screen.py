@@ -9,28 +9,32 @@ show it until it is back; a shot is taken only when something changed since the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pepys import limits
-from pepys.errors import DeviceMissing
 from pepys.media.encoders import Encoders
 from pepys.media.fmp4 import VideoConfig
 from pepys.media.sound import SoundEncoder
 from pepys.record.compositor import Compositor
+from pepys.record.coordinator import Watched
+from pepys.record.encoding import InThread
 from pepys.record.feeds import Feed, shown_in_shots
 from pepys.record.health import Health
 from pepys.record.layouts import Layout
 from pepys.record.loop import Loop
 from pepys.record.playback import Give, PictureStream, SpanPlace
-from pepys.record.ports import Changed, SourceEnded, VideoSource
+from pepys.record.ports import SourceEnded
 from pepys.record.quality import QUALITIES
+from pepys.record.shooting import TRACK as _SHOTS
+from pepys.record.shooting import InFront, Shooting
 from pepys.record.shots import ShotTaker
-from pepys.record.shown import Shown
+from pepys.record.shown import Shown, watched_pictures
 from pepys.record.sources import AWAITED
 from pepys.record.spec import RecordSpec
-from pepys.record.video import VideoTrack
+from pepys.record.video import EncodedFrame, VideoTrack
 
-_VIDEO, _SHOTS = "video", "shots"
-_SCREEN = "screen"
+_VIDEO: Final = "video"
+_SCREEN: Final = "screen"
 
 
 class Screen:
@@ -70,20 +74,27 @@ class Screen:
             )
             for feed in feeds
         ]
-        self._in_shots = next((shown for shown in self._shown if shown.feed is in_shots), None)
+        shot = next((shown for shown in self._shown if shown.feed is in_shots), None)
+        self.shooting = Shooting(spec, shot, loop, health, self.hear)
         quality = QUALITIES[spec.quality]
         compositor = Compositor([shown.view for shown in self._shown], layout, quality.lines)
-        self._video = VideoTrack(compositor, self._clock, spec.fps, quality.qp, encoders) if spec.video else None
-        self._shots: ShotTaker | None = None
+        encoding = InThread(lambda: loop.post(self._on_encoded))
+        self._watched = watched_pictures(_VIDEO, self._shown, health, self._restart) if spec.video else {}
+        self._video = (
+            VideoTrack(compositor, self._clock, spec.fps, quality.qp, encoders, encoding) if spec.video else None
+        )
         self._stream: PictureStream | None = None
         self._place: SpanPlace | None = None
         self._config: VideoConfig | None = None
         self._next_grid_ns = 0
-        self._changed = True
-        self._seen_captured = -1
         self.pressed = False
         """While the writer is behind, only the grid's frames are encoded."""
         self._entered = False
+
+    def watched(self) -> dict[str, Watched]:
+        """What the coordinator looks after, by name."""
+        shots: dict[str, Watched] = {_SHOTS: self.shooting} if self.shooting.of is not None else {}
+        return {**self._watched, **shots}
 
     def enter(self) -> None:
         """Listen to the feeds from now on; whoever listened before has made its last picture."""
@@ -148,9 +159,9 @@ class Screen:
         """What codes the pictures; empty where none are."""
         return self._video.encoder if self._video is not None else ""
 
-    def use_shots(self, shots: ShotTaker) -> None:
-        """Where shots go, once there is a session."""
-        self._shots = shots
+    def use_shots(self, shots: ShotTaker, front: InFront | None = None) -> None:
+        """Where shots go, once there is a session, and who knows what is in front."""
+        self.shooting.use(shots, front)
 
     # --- a span
 
@@ -168,9 +179,8 @@ class Screen:
             self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         for shown in self._shown:
             self._tell(shown)
-        self._seen_captured, self._changed = -1, True
         self._look()
-        self._on_shot()
+        self.shooting.begin(place)
         self.hear()
         return self._stream
 
@@ -179,6 +189,7 @@ class Screen:
         if self._stream is None or self._video is None:
             return
         self._take()
+        self._add(self._video.rest())
         self._begin_fragment(at_ns, key=self._stream.key_due(at_ns))
         self._next_grid_ns = at_ns + limits.FRAGMENT_NS
         self._look()
@@ -195,10 +206,12 @@ class Screen:
         if self._stream is not None and self._video is not None:
             self._next_grid_ns = until_ns
             self._take()
+            self._add(self._video.rest())
             self.count()
             self._video.close_span()
         self._place = None
-        for timer in ("video", "shot", _SCREEN):
+        self.shooting.halt()
+        for timer in ("video", _SCREEN):
             self._loop.clear_timer(timer)
 
     def finish(self, until_ns: int) -> None:
@@ -210,10 +223,13 @@ class Screen:
     def close(self) -> None:
         """Let go of what is kept; the feeds are the caller's."""
         if self._entered:
-            for timer in ("video", "shot", _SCREEN, f"{_SCREEN} ended", f"{_SCREEN} back"):
+            self.shooting.halt()
+            for timer in ("video", _SCREEN, f"{_SCREEN} ended", f"{_SCREEN} back"):
                 self._loop.clear_timer(timer)
+        self.shooting.close()
+        self._watched = {}
         if self._video is not None:
-            self._video.close_span()
+            self._video.close()
         for shown in self._shown:
             # A source may hold much memory, and feeds that go on know the one who listened last.
             shown.view.drop()
@@ -252,15 +268,23 @@ class Screen:
             return
         # A frame closer than this to the grid would have no duration in the stream's ticks.
         until_ns = 0 if self.pressed else self._next_grid_ns - limits.FRAME_MIN_NS
-        for frame in self._video.poll(until_ns):
-            if self._stream is not None:
-                self._stream.add(frame)
+        self._add(self._video.poll(until_ns))
         for view, ended in self._video.take_ends():
             self._on_end(next(shown for shown in self._shown if shown.view is view), ended)
         for shown in self._shown:
             if shown.view.stale != shown.stale:
                 shown.stale = shown.view.stale
                 self._tell(shown)
+
+    def _on_encoded(self) -> None:
+        # Told from another thread: the span may be over by now, and what waits be another's.
+        if self._place is not None:
+            self.hear()
+
+    def _add(self, frames: Sequence[EncodedFrame]) -> None:
+        if self._stream is not None:
+            for frame in frames:
+                self._stream.add(frame)
 
     def _take_for_shots(self) -> None:
         for shown in self._shown:
@@ -269,13 +293,23 @@ class Screen:
                 if isinstance(event, SourceEnded):
                     shown.view.drop()
                     self._on_end(shown, event)
-                self._changed = self._changed or isinstance(event, Changed)
+                else:
+                    self.shooting.changed()
 
     def _on_end(self, shown: Shown, ended: SourceEnded) -> None:
         shown.feed.end(ended)
         shown.stale = False
         self._tell(shown, max(ended.at_ns, self._place.base_ns) if self._place is not None else 0)
         self._change("ended")
+
+    def _restart(self, shown: Shown) -> None:
+        """A source is there and shows no life: let go of it, and open it again."""
+        if shown.feed.source is None or self._video is None:
+            return
+        since_ns = self._health.tracks[shown.tracks[0]].capture_ns
+        shown.view.drop()
+        self._video.look_again(shown.view)
+        self._on_end(shown, SourceEnded(since_ns, "device_lost", f"{shown.feed.name} shows no life"))
 
     def _on_failed(self, shown: Shown) -> None:
         self._tell(shown)
@@ -291,10 +325,11 @@ class Screen:
             self._video.show(shown.view, source)
         else:
             shown.view.show(source)
-        self._changed = True
+        for track in shown.tracks if shown.feed.tries.count else ():
+            self._health.tracks[track].restarts += 1
         self._tell(shown)
-        if self._place is not None and shown is self._in_shots:
-            self._on_shot()
+        if shown is self.shooting.of:
+            self.shooting.back()
         if self._place is not None and self._video is not None and self._stream is None:
             self._change("renewal")
         self._change("back")
@@ -313,13 +348,15 @@ class Screen:
         state, detail = shown.health
         for track in shown.tracks:
             self._note(track, state, detail, shown, at_ns)
+            self._health.tracks[track].tries = shown.feed.tries.count if shown.feed.source is None else 0
         if not self._several:
             return
         away = [other for other in self._shown if other.feed.source is None and not other.feed.finished]
         if self.finished:
             self._note(_VIDEO, "off", "the films have ended", shown, at_ns)
         elif not self.lives:
-            self._note(_VIDEO, "failed", "no source is there", shown, at_ns)
+            tried = any(other.health[0] == "restarting" for other in away)
+            self._note(_VIDEO, "restarting" if tried else "failed", "no source is there", shown, at_ns)
         else:
             names = ", ".join(str(other.feed.name) for other in away)
             self._note(_VIDEO, "degraded" if away else "healthy", f"without {names}" if away else "", shown, at_ns)
@@ -328,7 +365,7 @@ class Screen:
         self._health.set(track, state, at_ns, detail)
         if at_ns is None:
             return
-        if state == "failed" or (state == "off" and shown.feed.finished):
+        if state in {"failed", "restarting"} or (state == "off" and shown.feed.finished):
             ended = shown.feed.ended
             self._health.open_gap(track, ended.reason if ended is not None else "source_closed", at_ns, detail)
         else:
@@ -337,14 +374,14 @@ class Screen:
     def count(self) -> None:
         """Bring the counters up to date."""
         tracks = self._health.tracks
-        if self._shots is not None and _SHOTS in tracks:
-            taken, report = self._shots.counters, tracks[_SHOTS]
-            report.captured, report.encoded, report.dropped = taken.captured, taken.encoded, taken.dropped
+        self.shooting.count()
         if self._video is None:
             return
         for shown in self._shown if self._several else ():
             report = tracks[shown.tracks[0]]
             report.captured = report.encoded = shown.view.captured
+        for watched in self._watched.values() if self._place is not None else ():
+            watched.due(self._clock.now_ns())
         video, report = self._video.counters, tracks[_VIDEO]
         report.captured, report.encoded, report.dropped = video.captured, video.encoded, video.dropped
 
@@ -352,45 +389,10 @@ class Screen:
         """The sources were looked at just now."""
         if self._video is None:
             return
-        now_ns, tracks = self._clock.now_ns(), self._health.tracks
-        looked = [(shown.tracks[0], shown.feed.source is not None) for shown in self._shown]
-        for track, there in [*looked, (_VIDEO, self.lives)]:
-            tracks[track].attempt_ns = now_ns
-            if there:
-                tracks[track].capture_ns = now_ns
-
-    # --- shots
-
-    def _on_shot(self) -> None:
-        shown, place, shots = self._in_shots, self._place, self._shots
-        if shown is None or place is None or shots is None:
-            return
-        # What has changed is heard before it is decided whether the picture is a new one.
-        self._take()
-        if shown.feed.source is None:
-            return
         now_ns = self._clock.now_ns()
-        report = self._health.tracks[_SHOTS]
-        report.attempt_ns = now_ns
-        captured = shown.view.captured if self._video is not None else -1
-        if self._changed or captured != self._seen_captured:
-            self._changed, self._seen_captured = False, captured
-            self._shoot(shots, shown.feed.source, now_ns)
-        else:
-            shots.repeat(self._at(now_ns))
-            report.capture_ns = now_ns
-        self._loop.set_timer("shot", now_ns + self._spec.shots_interval_ns, self._on_shot)
-        self.hear()
-
-    def _shoot(self, shots: ShotTaker, source: VideoSource, now_ns: int) -> None:
-        try:
-            if self._video is None:
-                list(source.take(2))  # spends the damage told so far: a later change is told again
-            shots.take(self._at(now_ns), source.grab())
-            self._health.tracks[_SHOTS].capture_ns = now_ns
-        except DeviceMissing:
-            self._changed = True  # its end is told by the source's next event
+        for watched in self._watched.values():
+            watched.looked(now_ns)
 
     def _at(self, clock_ns: int) -> int:
         assert self._place is not None
-        return self._place.at_ns + clock_ns - self._place.base_ns
+        return self._place.axis(clock_ns)

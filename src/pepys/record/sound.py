@@ -61,7 +61,6 @@ class SoundInput:
         """When the last span ended, and the number of the first sample of the stream that was not in it."""
         self._ticked_ns = 0
         self._retry_ns = 0
-        self._backoff_ns = limits.SOUND_RETRY_MIN_NS
         self._manner = Manner()
         self._soft = Corrections(step=False, every_ns=limits.SOUND_TOLD_NS)
         self._steps = Corrections(step=True, every_ns=limits.NS_PER_S)
@@ -112,7 +111,8 @@ class SoundInput:
         """Start the device; a failure to start counts as its death. What came to its end is not started again."""
         if self.finished:
             return
-        self.seen.attempt_ns = self._ticked_ns = self._clock.now_ns()
+        self._ticked_ns = self._clock.now_ns()
+        self.seen.tried(self._ticked_ns)
         try:
             self._stream = self._start(self.device)
         except PepysError as error:
@@ -342,8 +342,7 @@ class SoundInput:
     def _listen(self, stream: DeviceStream) -> None:
         """What the samples themselves tell: that there are any, that they are silent, that they are too many."""
         if stream.delivers and self.seen.state != "healthy":
-            self.seen.state, self.seen.detail = "healthy", ""
-            self._backoff_ns = limits.SOUND_RETRY_MIN_NS
+            self.seen.came(self._clock.now_ns())
             if self._base_ns is None:
                 self._changes.append(SoundChange("back", None))
         self._changes += self._manner.listen(stream, self._where())
@@ -352,13 +351,14 @@ class SoundInput:
         if self._stream is not None:
             self._let_go(self._stream)
             self._stream = self._joint = None
-        self.seen.state, self.seen.detail = "restarting", message
+        self.seen.went(self._clock.now_ns(), message)
         if self._base_ns is None or not self._absent:
             self._tell_lost(self._where(), message)
+        elif self.seen.tries.count == limits.RESTART_TRIES:
+            self._changes.append(SoundChange("vain", self._where(), message, device=self.device))
         if self._base_ns is not None:
             self._absent = self._absent or ("source_closed" if self.finished else "device_lost")
-        self._retry_ns = self._clock.now_ns() + self._backoff_ns
-        self._backoff_ns = min(2 * self._backoff_ns, limits.SOUND_RETRY_MAX_NS)
+        self._retry_ns = self._clock.now_ns() + self.seen.tries.wait_ns
 
     def _tell_lost(self, position: int | None, message: str) -> None:
         reason = "source_closed" if self.finished else "device_lost"
@@ -380,7 +380,7 @@ class SoundInput:
         self._joint = None
         self._stream, self._next, self.device = fresh, None, fresh.device
         self._taken_over = (fresh.device, before, self._next_reason)
-        self._backoff_ns = limits.SOUND_RETRY_MIN_NS
+        self.seen.tries.well()
         if self._base_ns is None:
             self._is_back(fresh)
         self._take()

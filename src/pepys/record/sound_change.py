@@ -6,14 +6,15 @@ is left to `record.sound`, gaps and events in the journal to its owner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pepys import limits
 from pepys.record.account import samples_in
 from pepys.record.sound_stream import DeviceStream
+from pepys.record.standing import Tries
 
-Kind = Literal["lost", "back", "switched", "kept", "corrected", "quiet", "heard", "fast"]
+Kind = Literal["lost", "vain", "back", "switched", "kept", "corrected", "quiet", "heard", "fast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class SoundChange:
 
     Attributes:
         kind: `lost` and `back`: from `position` on nothing is captured, or something is again (a hole inside a living
-            device gives both); `switched`: from there on it is `device` instead of `before`; `kept`: `device` was to
-            take over and failed, the one in force goes on; `corrected`: samples were put in or left out since position
-            `since`; `quiet`: digital silence for `limits.SOUND_QUIET_NS`, `heard`: it is over; `fast`: the device gives
-            far more than its rate, and much of it is dropped.
+            device gives both); `vain`: a lost device was tried again so often that it counts as failed; `switched`:
+            from there on it is `device` instead of `before`; `kept`: `device` was to take over and failed, the one in
+            force goes on; `corrected`: samples were put in or left out since position `since`; `quiet`: digital silence
+            for `limits.SOUND_QUIET_NS`, `heard`: it is over; `fast`: the device gives far more than its rate, and much
+            of it is dropped.
         position: samples since the span's start; None outside a span.
         reason: a gap's reason (`lost`), or why the device was switched (`switched`, `kept`).
         ppm: by how much the device is fast, as measured.
@@ -61,12 +63,35 @@ class SoundState:
     Attributes:
         state: `starting`, `healthy` or `restarting`.
         detail: the last reason for trouble.
+        tries: how often a device that was lost was started again.
     """
 
     state: str = "starting"
     detail: str = ""
     capture_ns: int = 0
     attempt_ns: int = 0
+    tries: Tries = field(default_factory=lambda: Tries(limits.SOUND_RETRY_MIN_NS, limits.SOUND_RETRY_MAX_NS))
+
+    @property
+    def lost_state(self) -> str:
+        """The health of a track while nothing comes: it is tried again, until that was in vain too often."""
+        return "failed" if self.tries.in_vain else "restarting"
+
+    def tried(self, now_ns: int) -> None:
+        """The device is started now, perhaps again."""
+        self.attempt_ns = now_ns
+        if self.state == "restarting":
+            self.tries.tried()
+
+    def came(self, now_ns: int) -> None:
+        """The device delivers."""
+        self.state, self.detail = "healthy", ""
+        self.tries.came(now_ns)
+
+    def went(self, now_ns: int, message: str) -> None:
+        """The device is gone, or could not be started."""
+        self.state, self.detail = "restarting", message
+        self.tries.went(now_ns)
 
 
 class Manner:

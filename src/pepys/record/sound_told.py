@@ -37,9 +37,10 @@ class SoundTold:
         """Tell one change of an input, in the span at `place` or in none."""
         for track in self._tracks[sound.track]:
             if place is None:
-                self._outside(track, change)
+                self._outside(track, sound, change)
             else:
                 self._inside(track, sound, change, place)
+            self._count(track, sound)
 
     def _inside(self, track: str, sound: SoundInput, change: SoundChange, place: SpanPlace) -> None:
         at_ns = place.at_ns + duration_of(change.position or 0)
@@ -48,8 +49,10 @@ class SoundTold:
             if sound.finished:
                 self._health.set(track, "off", at_ns, change.detail)
             elif sound.dead or place.at_ns == at_ns:
-                self._health.set(track, "failed", at_ns, change.detail)
+                self._health.set(track, sound.seen.lost_state, at_ns, change.detail)
             self._health.open_gap(track, change.reason or _LOST, at_ns, detail)
+        elif change.kind == "vain":
+            self._health.set(track, "failed", at_ns, change.detail)
         elif change.kind == "back":
             self._health.set(track, "healthy", at_ns, self._elsewhere.get(track, ""))
             self._health.close_gap(track, _LOST, at_ns)
@@ -63,9 +66,9 @@ class SoundTold:
         else:
             self._warn(track, sound, change, at_ns)
 
-    def _outside(self, track: str, change: SoundChange) -> None:
+    def _outside(self, track: str, sound: SoundInput, change: SoundChange) -> None:
         if change.kind in {"lost", "back"}:
-            self._health.set(track, "failed" if change.lost else "healthy", None, change.detail)
+            self._health.set(track, sound.seen.lost_state if change.lost else "healthy", None, change.detail)
         elif change.kind == "switched":
             self._health.tracks[track].source = change.device
 
@@ -102,3 +105,30 @@ class SoundTold:
             return  # another track of the same source says it
         at_ms = at_ns // limits.NS_PER_MS
         self._health.tell({"push": "warning", "track": track, "kind": kind, "text": text, "at_ms": at_ms})
+
+    def _count(self, track: str, sound: SoundInput) -> None:
+        report = self._health.tracks[track]
+        report.tries = sound.seen.tries.count if sound.dead else 0
+        report.restarts = sound.seen.tries.restarts
+
+
+class WatchedSound:
+    """The tracks of a device, for the coordinator: once it has delivered they go until it is known to be away.
+
+    Silence is sound: a device that gives zeros, or is muted, goes. One that gives nothing at all is noticed by its
+    input within a second, so that this stands still only where its input does.
+    """
+
+    def __init__(self, tracks: Sequence[str], sound: SoundInput, step: Callable[[], None]) -> None:
+        """Take the tracks, their input, and what reads it."""
+        self.tracks = tracks
+        self._sound, self._step = sound, step
+
+    def due(self, now_ns: int) -> bool:
+        """Whether it delivers."""
+        return self._sound.delivers and not self._sound.finished
+
+    def restart(self) -> None:
+        """Let go of the device; its input starts it again."""
+        self._sound.lose(f"{self._sound.device} shows no life", self._sound.seen.capture_ns)
+        self._step()

@@ -18,6 +18,7 @@ from pepys.media.sound import SoundEncoder
 from pepys.media.sound_filters import Pcm
 from pepys.model import events as ev
 from pepys.model.sound_graph import Node, SoundGraph
+from pepys.record.coordinator import Watched
 from pepys.record.devices import Wish
 from pepys.record.following import Following
 from pepys.record.health import Health
@@ -28,7 +29,7 @@ from pepys.record.sound import Account, SoundInput, duration_of, samples_in
 from pepys.record.sound_desk import SoundDesk
 from pepys.record.sound_plan import MIX, joined_tracks, track_of, tracks_of
 from pepys.record.sound_span import Playback, SoundSpan, Tapped, make_encoder
-from pepys.record.sound_told import SoundTold
+from pepys.record.sound_told import SoundTold, WatchedSound
 
 Opener = Callable[[Node, str], SoundSource]
 
@@ -65,6 +66,7 @@ class SoundBoard:
         self._clock, self._loop, self._health, self._opener = clock, loop, health, opener
         self._encoders: dict[str, SoundEncoder] = {}
         self._watched: dict[int, int] = {}
+        self._watched_sounds: dict[str, WatchedSound] = {}
         self._place: SpanPlace | None = None
         self._span: SoundSpan | None = None
         self._stepped_ns = 0
@@ -88,9 +90,10 @@ class SoundBoard:
             return self._opener(node, name)
 
         channels = int(node.params["channels"])
-        self.inputs[node.name] = SoundInput(track, device, channels, opener, self._clock, self._unwatch)
+        sound = self.inputs[node.name] = SoundInput(track, device, channels, opener, self._clock, self._unwatch)
         for each in self._tracks[track]:
             self._health.add(each, device)
+        self._watched_sounds[track] = WatchedSound(self._tracks[track], sound, self.step)
         if node.kind not in {"microphone", "system"}:
             return None
         return Wish(track, device, bool(node.params["follow_default"]), node.kind == "system")
@@ -187,7 +190,7 @@ class SoundBoard:
         waits = False
         for name, sound in self.inputs.items():
             self._read_waiting(sound)
-            for track in self._tracks[sound.track] if sound.tick() else ():
+            for track in self._tracks[sound.track] if sound.tick() and not sound.seen.tries.in_vain else ():
                 self._health.set(track, "restarting", self._at(now_ns), sound.seen.detail)
             self._watch(sound)
             sound.fill(now_ns)
@@ -253,6 +256,10 @@ class SoundBoard:
                 track=track, span=place.span, at_ns=at_ns, muted=muted, refused=stream.refused, final=final
             )
 
+    def watched(self) -> dict[str, Watched]:
+        """What the coordinator looks after, by name."""
+        return dict(self._watched_sounds)
+
     # --- what a user sets
 
     @property
@@ -289,9 +296,11 @@ class SoundBoard:
 
     def _count(self, sound: SoundInput) -> None:
         account = sound.account
+        # One that is there was read just now, one that is away was tried when it was started last.
+        attempt_ns = sound.seen.attempt_ns if sound.dead else self._clock.now_ns()
         for track in self._tracks[sound.track]:
             report = self._health.tracks[track]
-            report.attempt_ns, report.capture_ns = sound.seen.attempt_ns, sound.seen.capture_ns
+            report.attempt_ns, report.capture_ns = attempt_ns, sound.seen.capture_ns
             report.captured, report.dropped, report.encoded = account.captured, account.silent, account.encoded
 
     def _report(self, sound: SoundInput) -> None:

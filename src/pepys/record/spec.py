@@ -14,7 +14,7 @@ from typing import Any, Final
 from pepys import limits
 from pepys.errors import Usage
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 """Version of this document and of the commands on the recorder's socket."""
 
 
@@ -45,11 +45,16 @@ class RecordSpec:
         sound_graph: how sound is recorded, as `model.sound_graph` reads it; its devices are names of the sound server.
             None for no sound.
         sound_required: source nodes of that graph without which the session fails.
-        shots_interval_ns: time between two shots; 0 for none.
+        shots_interval_ns: time between two shots, the longest where it is adaptive; 0 for none.
+        shots_adaptive: whether shots follow what happens (see `shot_schedule`).
         activity: whether focused windows are noted.
         absent: default sources that were looked for and not found, as (track, reason); shown as failed tracks.
         disk_reserve_bytes: the recording ends in order when less than this is free.
         orphan_ns: the recording ends in order after this long without any connected client.
+        lost_ns: it ends in order after this long without any source.
+        when_locked: `pause` while the screen is locked, or `record` on.
+        memory_limit_bytes: a recorder that grows beyond it is started anew.
+        rehearsal: only try whether all of this can be recorded (see `rehearsal`); nothing begins.
     """
 
     home: str
@@ -74,10 +79,15 @@ class RecordSpec:
     sound_graph: dict[str, Any] | None = None
     sound_required: tuple[str, ...] = ()
     shots_interval_ns: int = limits.SHOTS_INTERVAL_NS
+    shots_adaptive: bool = False
     activity: bool = True
     absent: tuple[tuple[str, str], ...] = ()
     disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES
     orphan_ns: int = limits.ORPHAN_NS
+    lost_ns: int = limits.LOST_NS
+    when_locked: str = "pause"
+    memory_limit_bytes: int = limits.MEMORY_BYTES
+    rehearsal: bool = False
     protocol: int = PROTOCOL
 
     def to_json(self) -> dict[str, Any]:

@@ -87,8 +87,16 @@ class Client:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def call(self, do: str, timeout_s: float = 30.0, **args: Any) -> Message:
+    def call(
+        self, do: str, timeout_s: float = 30.0, *, hear: Callable[[Message], None] | None = None, **args: Any
+    ) -> Message:
         """Send a request and wait for its reply.
+
+        Args:
+            do: the command.
+            timeout_s: how long the reply may take.
+            hear: told the pushes that come until then, which are kept for `next_push` without it.
+            args: the command's arguments.
 
         Raises:
             PepysError: what the other side answered.
@@ -105,6 +113,8 @@ class Client:
         while number not in self._replies:
             if not self._receive(until):
                 raise DeviceMissing(f"no answer to {do} within {timeout_s:g} s", "see the log, or try again")
+            while hear is not None and self._pushes:
+                hear(self._pushes.popleft())
         reply = self._replies.pop(number)
         if "error" in reply:
             raise errors.from_json(reply["error"])

@@ -18,6 +18,7 @@ from pepys.clock import Clock
 from pepys.errors import PepysError, StorageProblem
 from pepys.model import events as ev
 from pepys.model.session import Session
+from pepys.record.spare import Spare
 from pepys.store.blob_writer import BlobWriter
 
 Then = Callable[[PepysError | None], None]
@@ -80,13 +81,17 @@ class InitHeader:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A shot; without `data` it repeats the one with the same digest."""
+    """A shot; without `data` it repeats the one with the same digest, or, with `near`, equals it but for no text."""
 
     at_ns: int
     digest: bytes
     width: int
     height: int
     data: bytes | None = field(repr=False)
+    trigger: str = ""
+    app: str = ""
+    title: str = ""
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,12 @@ class End:
     at_ns: int
 
 
-Work = Fragment | InitHeader | Picture | Events | SealSegments | End
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The session is left as it is, for another recorder to go on with."""
+
+
+Work = Fragment | InitHeader | Picture | Events | SealSegments | End | Leave
 
 
 @dataclass(slots=True)
@@ -132,6 +142,7 @@ class Writer:
         post: Callable[[Callable[[], None]], None],
         on_failed: Callable[[PepysError], None],
         view: Session | None = None,
+        spare: Spare | None = None,
     ) -> None:
         """Start the thread.
 
@@ -141,20 +152,25 @@ class Writer:
             post: calls something in the loop's thread.
             on_failed: told once, in the loop's thread, when the disk refuses.
             view: the session so far, when it is gone on with: its segments are counted on.
+            spare: room that is given back when the disk refuses, for the end.
         """
         self.written_ns: dict[str, int] = {}
+        self.reached_ns: dict[str, int] = {}
+        """The axis time up to which each track's media were written."""
         self.bytes = view_bytes(view)
         self.refused = 0
         self.failure: PepysError | None = None
         self.completed = False
         self._session, self._clock, self._post, self._on_failed = session, clock, post, on_failed
-        self._queue: deque[tuple[Work, Then | None]] = deque()
+        self._queue: deque[tuple[Work, Then | None, int]] = deque()
+        self._oldest_ns = 0
         self._some = threading.Condition()
         self._growing: dict[str, _Growing] = {}
         self._dirty: dict[str, list[ev.FragmentWritten]] = {}
         self._shots: dict[bytes, str] = {}
         self._next = {track.track: track.segments[-1].n + 1 for track in view.tracks if track.segments} if view else {}
-        self._over = False
+        self._over = self._lost = False
+        self._spare = spare
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -162,6 +178,14 @@ class Writer:
     def waiting(self) -> int:
         """How many items wait."""
         return len(self._queue)
+
+    def waits_ns(self, now_ns: int) -> int:
+        """For how long the oldest item has not been written that was given; 0 where none waits."""
+        oldest_ns = self._oldest_ns
+        if not oldest_ns:
+            with self._some:
+                oldest_ns = self._queue[0][2] if self._queue else 0
+        return max(0, now_ns - oldest_ns) if oldest_ns else 0
 
     @property
     def pressed(self) -> bool:
@@ -182,13 +206,18 @@ class Writer:
             if huge or len(self._queue) >= full:
                 self.refused += 1
                 return False
-            self._queue.append((work, then))
+            self._queue.append((work, then, self._clock.now_ns()))
             self._some.notify()
         return True
 
     def events(self, *events: ev.Event, then: Then | None = None) -> bool:
         """Queue events."""
         return self.give(Events(events), then)
+
+    def lose(self, error: PepysError) -> None:
+        """The home is gone: nothing is written from here on, not even the end, which would make another one there."""
+        self.failure = self.failure or error
+        self._lost = True
 
     def join(self, timeout_s: float) -> None:
         """Wait for the thread after an `End` was given."""
@@ -197,28 +226,36 @@ class Writer:
     # --- the thread
 
     def _run(self) -> None:
+        if self._spare is not None:
+            self._spare.take()
         while not self._over:
             with self._some:
                 while not self._queue:
                     self._some.wait()
                 batch = list(self._queue)
                 self._queue.clear()
+                self._oldest_ns = batch[0][2]
             self._serve(batch)
+            self._oldest_ns = 0
 
-    def _serve(self, batch: list[tuple[Work, Then | None]]) -> None:
-        for work, _ in batch:
+    def _serve(self, batch: list[tuple[Work, Then | None, int]]) -> None:
+        for work, _, _ in batch:
             self._try(work)
         if not self._over:
             self._try(None)
         error = self.failure
-        told = [then for _, then in batch if then is not None]
+        told = [then for _, then, _ in batch if then is not None]
         if told:
             self._post(lambda: _tell(told, error))
 
     def _try(self, work: Work | None) -> None:
         """Do one item (None: the group commit), or, after a failure, as much of the end as the disk allows."""
+        if self._lost:
+            if isinstance(work, End | Leave):
+                self._let_go()
+            return
         failed = self.failure is not None
-        if failed and not isinstance(work, Events | SealSegments | End):
+        if failed and not isinstance(work, Events | SealSegments | End | Leave):
             return
         try:
             if work is None:
@@ -229,7 +266,7 @@ class Writer:
         except (OSError, PepysError) as problem:
             if not failed:
                 self._fail(problem)
-            if isinstance(work, End):
+            if isinstance(work, End | Leave):
                 self._let_go()
 
     def _do(self, work: Work) -> None:
@@ -249,6 +286,9 @@ class Writer:
         elif isinstance(work, SealSegments):
             for track in list(self._growing):
                 self._seal(track)
+        elif isinstance(work, Leave):
+            self._session.sync()
+            self._let_go()
         else:
             self._end(work)
 
@@ -268,6 +308,7 @@ class Writer:
             self._session.append(ev.SegmentOpened(work.track, n, work.span, growing.writer.name))
         offset = growing.writer.append(work.data)
         growing.fragments.append((offset, len(work.data), work.media_ns, work.duration_ns))
+        self.reached_ns[work.track] = work.at_ns + work.duration_ns
         written = ev.FragmentWritten(
             work.track, growing.n, offset, len(work.data), work.media_ns, work.duration_ns, work.at_ns
         )
@@ -305,7 +346,8 @@ class Writer:
         if blob is not None:
             repeat = work.data is None
             size = 0 if work.data is None else len(work.data)
-            self._session.append(ev.ShotTaken(work.at_ns, blob, work.width, work.height, repeat, size))
+            why = (work.trigger, work.app, work.title, work.near)
+            self._session.append(ev.ShotTaken(work.at_ns, blob, work.width, work.height, repeat, size, *why))
             self.written_ns["shots"] = self._clock.now_ns()
 
     def _end(self, work: End) -> None:
@@ -327,6 +369,8 @@ class Writer:
         error = problem
         if isinstance(error, OSError):
             error = StorageProblem(f"the recording cannot be written: {error.strerror}", "free space, then resume it")
+        if self._spare is not None:
+            self._spare.free()
         self.failure = failure = error
         # What was not named in the journal yet is in its segment all the same, and is named when that is sealed.
         self._dirty.clear()

@@ -32,6 +32,7 @@ def _shots(session: Session, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
     at_ms: list[int] = []
     ids: list[str] = []
     distinct: list[bool] = []
+    triggers: list[str] = []
     for shot in session.shots:
         new = shot.blob not in seen
         seen.add(shot.blob)
@@ -39,7 +40,8 @@ def _shots(session: Session, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
             at_ms.append(ms(shot.at_ns))
             ids.append(shot.blob)
             distinct.append(new)
-    return {"at_ms": at_ms, "id": ids, "distinct": distinct}
+            triggers.append(shot.trigger)
+    return {"at_ms": at_ms, "id": ids, "distinct": distinct, "trigger": triggers}
 
 
 def _transcript(texts: Texts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:

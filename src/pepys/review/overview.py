@@ -34,6 +34,8 @@ _POINT_CHARS = 240
 _DESCRIPTION_CHARS = 1_000
 _DETAIL_CHARS = 120
 _BUCKETS = 300
+_IDLE = 120
+_CLOCK_STEPS = 20
 
 
 def overview(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
@@ -58,6 +60,8 @@ def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dic
         "gaps": _gaps(session.gaps, _GAPS),
         "chapters": [],
         "apps": [_app(part, _TITLE_CHARS // share) for part in _apps(session, _APPS // share)],
+        "idle": _idle(session, _IDLE // share),
+        "clock_steps": _clock_steps(session),
         "notes": _notes(session.notes, share),
         "summary": {
             "title": summary.title[:_POINT_CHARS] if summary else None,
@@ -115,6 +119,20 @@ def _gaps(gaps: Sequence[Gap], most: int) -> list[dict[str, Any]]:
         if isinstance(gap["detail"], str):
             gap["detail"] = gap["detail"][:_DETAIL_CHARS]
     return told
+
+
+def _idle(session: Session, most: int) -> list[tuple[int, int]]:
+    """The longest stretches without input, in order."""
+    longest = sorted(session.idle, key=lambda stretch: stretch[0] - stretch[1])[:most]
+    return [(ms(start_ns), ms(end_ns)) for start_ns, end_ns in sorted(longest)]
+
+
+def _clock_steps(session: Session) -> list[dict[str, int]]:
+    """The largest steps of the wall clock, in order."""
+    largest = sorted(session.clock_steps, key=lambda step: -abs(step.step_ns))[:_CLOCK_STEPS]
+    return [
+        {"at_ms": ms(step.at_ns), "step_ms": ms(step.step_ns)} for step in sorted(largest, key=lambda one: one.at_ns)
+    ]
 
 
 def _apps(session: Session, most: int) -> list[Stretch]:

@@ -8,8 +8,7 @@ recorder that outlived its host, which understands the same commands. Imports no
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +18,14 @@ from pepys.clock import SystemClock, rfc3339
 from pepys.errors import Busy, DeviceMissing, NotFound, PepysError
 from pepys.record.runfile import RunFile, place_of, read_run_file, still_runs
 from pepys.record.wire import Client, connect
+from pepys.sessions.room import room
 
 # What a recorder without a host answers by itself; everything else needs a host.
-_RECORDER_COMMANDS: Final = frozenset({"status", "set", "pause", "resume", "stop", "note", "mark"})
+_RECORDER_COMMANDS: Final = frozenset({"status", "set", "pause", "resume", "stop", "note", "mark", "shot"})
+# What a status may tell besides, and is passed on as it comes: a recorder or host of another version tells less.
+_TOLD_BESIDES: Final = (
+    "countdown_s", "held", "restarts", "last_restart", "notices", "recorder", "write_queue", "loop", "memory", "host",
+)  # fmt: skip
 
 
 class NoHost(NotFound):
@@ -95,11 +99,7 @@ def ask_host(home: Path, do: str, *, timeout_s: float | None = None, **args: Any
         try:
             return client.call(do, timeout_s, **{key: value for key, value in args.items() if value is not None})
         except DeviceMissing as error:
-            if connect_host(home) is None and error.message.startswith("the other side"):
-                raise NoHost(f"the host ended before it answered to {do}", "see `pepys list`") from error
-            if error.message.startswith("no answer"):
-                raise _no_answer(home, do, timeout_s, hosted) from error
-            raise
+            raise _explained(home, do, error, timeout_s, hosted) from error
 
 
 def status_of(home: Path) -> dict[str, Any]:
@@ -123,9 +123,49 @@ def status_of(home: Path) -> dict[str, Any]:
         "layout": told.get("layout", ""),
         "sound": told.get("sound"),
         "gaps_open": told.get("gaps_open", []),
-        "disk": told.get("disk") or {"free_bytes": _free_bytes(home), "seconds_left": None},
+        "disk": told.get("disk") or room(home),
         "last": told.get("last"),
+        **{name: told[name] for name in _TOLD_BESIDES if name in told},
     }
+
+
+def start_session(home: Path, hear: Callable[[dict[str, Any]], None], **request: Any) -> dict[str, Any]:
+    """Have the daemon begin a session; returns its status when it records.
+
+    Ctrl-C while it counts down stops the countdown; nothing is left then.
+
+    Args:
+        home: the data folder.
+        hear: told every push until then, `{"push": "countdown", "left_s"}` among them.
+        request: as `StartRequest.to_json` gives it.
+
+    Raises:
+        NoHost: no daemon runs here.
+        PepysError: why it did not begin.
+    """
+    client = connect_host(home)
+    if client is None:
+        raise NoHost(_nobody("start"), _remedy("start"))
+    counting = False
+
+    def heard(push: dict[str, Any]) -> None:
+        nonlocal counting
+        if push.get("push") == "countdown":
+            counting = bool(push.get("left_s"))
+        hear(push)
+
+    timeout_s = limits.START_S + float(request.get("countdown_s") or 0)
+    with client:
+        client.call("subscribe", limits.CONTROL_CONNECT_S)
+        try:
+            return client.call("start", timeout_s, hear=heard, **request)
+        except KeyboardInterrupt:
+            if counting:
+                with suppress(PepysError):
+                    ask_host(home, "stop")
+            raise
+        except DeviceMissing as error:
+            raise _explained(home, "start", error, timeout_s, hosted=True) from error
 
 
 def wake_host(home: Path) -> bool:
@@ -183,6 +223,13 @@ def _patience_s(do: str, hosted: bool) -> float:
     return own if not hosted or do not in _RECORDER_COMMANDS else own + limits.PAUSE_S + limits.ANSWER_SLACK_S
 
 
+def _explained(home: Path, do: str, error: DeviceMissing, timeout_s: float, hosted: bool) -> PepysError:
+    """What an error on the line means for a command; one that the other side answered is itself."""
+    if connect_host(home) is None and error.message.startswith("the other side"):
+        return NoHost(f"the host ended before it answered to {do}", "see `pepys list`")
+    return _no_answer(home, do, timeout_s, hosted) if error.message.startswith("no answer") else error
+
+
 def _no_answer(home: Path, do: str, timeout_s: float, hosted: bool) -> DeviceMissing:
     """The error of a command that nobody answered in time, with the process that should have."""
     try:
@@ -203,13 +250,6 @@ def _connect_orphan(home: Path) -> Client | None:
     return None
 
 
-def _free_bytes(home: Path) -> int | None:
-    try:
-        return shutil.disk_usage(home).free
-    except OSError:
-        return None
-
-
 def _nobody(do: str) -> str:
     if do == "start":
         return "no daemon runs on this home"
@@ -219,6 +259,8 @@ def _nobody(do: str) -> str:
 def _remedy(do: str) -> str:
     if do == "start":
         return "start one with `pepys serve`, or record in the foreground with `pepys record`"
+    if do == "shot":
+        return "start a recording with `pepys record`; shots are taken of what is recorded"
     if do in {"note", "mark"}:
         return f"add it to a session with `pepys {do} --session ID`"
     return "start a recording with `pepys record`; name a session to go on with one that was interrupted"

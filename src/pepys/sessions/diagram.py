@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from pepys.sessions.statechart import HEALTH, REGIONS, SessionChart
+from pepys.model.health import HEALTH
+from pepys.sessions.statechart import REGIONS, SessionChart
 
 _HEAD = """# States of a session
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pepys.clock import Clock
 from pepys.errors import Busy, Interrupted
+from pepys.sessions.blocks import run
 from pepys.sessions.control import host_running
 from pepys.sessions.host import Host
 from pepys.sessions.start import StartRequest
@@ -77,7 +78,7 @@ def record(
     """
     if host_running(home):
         raise Busy(f"a daemon or another recording runs on {home}", "use `pepys start`, or another folder with --home")
-    return asyncio.run(_Foreground(Host(home, kind="foreground", clock=clock), on_push).run(request, seconds))
+    return run(_Foreground(Host(home, kind="foreground", clock=clock), on_push).run(request, seconds))
 
 
 class _Foreground:

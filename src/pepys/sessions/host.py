@@ -17,6 +17,8 @@ from pepys.clock import Clock, SystemClock
 from pepys.config import runtime_dir
 from pepys.errors import NotFound, StorageProblem
 from pepys.record.wire import Message
+from pepys.sessions.backing import Backing
+from pepys.sessions.blocks import lags_of
 from pepys.sessions.control import host_file, run_dir
 from pepys.sessions.feed import Feed, Subscription
 from pepys.sessions.lock import HostLock
@@ -57,6 +59,7 @@ class Host:
             "stop": lambda args: self.stop(args.get("session")),
             "note": lambda args: self.note(str(args["text"])),
             "mark": lambda args: self.mark(str(args.get("label", ""))),
+            "shot": lambda args: self.shot(),
             "shutdown": self._on_shutdown,
         }
 
@@ -73,7 +76,8 @@ class Host:
             raise StorageProblem(f"{self.home} cannot be written", "make it writable, or choose another with --home")
         self._lock = HostLock(run_dir(self.home))
         try:
-            self._steering = Steering(self.store, self._feed, self.clock)
+            lags = lags_of(asyncio.get_running_loop())
+            self._steering = Steering(Backing(self.store, self.clock), self._feed, lags)
             await self._steering.take_over()
             self._server = ControlServer(runtime_dir(self.home) / "host.sock", self._commands, self._feed)
             await self._server.open()
@@ -95,7 +99,8 @@ class Host:
         finally:
             self._feed.end()
             await self._steering.leave()
-            host_file(self.home).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # on a disk that takes nothing it stays: its lock is free all the same
+                host_file(self.home).unlink(missing_ok=True)
             await self._server.close()
             self._lock.release()
 
@@ -164,6 +169,15 @@ class Host:
     async def mark(self, label: str = "") -> Message:
         """Add a marker now."""
         return await self._steering.mark(label)
+
+    async def shot(self) -> Message:
+        """Take a shot now; what the recorder tells of it.
+
+        Raises:
+            NotFound: nothing is being recorded.
+            Busy: it is paused.
+        """
+        return await self._steering.shot()
 
     def end_unwatched(self) -> None:
         """Have the recorder end by itself without waiting for it."""

@@ -16,6 +16,7 @@ from pepys.clock import Clock, rfc3339
 from pepys.enrich.state import enrichment_state
 from pepys.errors import PepysError
 from pepys.model.session import Gap, Session, Track
+from pepys.sessions.activity_shape import activity_shape, shots_shape
 from pepys.sessions.sound_shape import graph_shape, sound_shape
 from pepys.store.catalog import Catalog, resolve_session
 from pepys.store.journal import journal_locked
@@ -170,7 +171,8 @@ def session_shape(session: Session) -> dict[str, Any]:
         "spans": spans,
         "gaps": [_gap(gap) for gap in session.gaps],
         "tracks": [_track(track) for track in session.tracks],
-        "shots": {"total": len(session.shots), "distinct": len(session.distinct_shots)},
+        "shots": shots_shape(session),
+        **activity_shape(session),
         "notes": [
             {"id": note.id, "kind": note.kind, "at_ms": _ms(note.at_ns), "text": note.text} for note in session.notes
         ],

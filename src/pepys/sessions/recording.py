@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,15 +20,36 @@ from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing, PepysError
 from pepys.record.launch import Launched, launch
-from pepys.record.runfile import RunFile, read_run_file, still_runs
+from pepys.record.runfile import RunFile, still_runs
 from pepys.record.spec import Order, RecordSpec
 from pepys.record.wire import Message
 from pepys.sessions.link import OnPush, RecorderLink, open_link
-from pepys.store.reader import load, manifest
+from pepys.store.reader import load
 from pepys.store.recover import recover
 from pepys.store.store import Store
 
 _ALIVE = frozenset({"starting", "healthy", "degraded"})
+_BEATING = frozenset({"recording", "paused"})
+_HELD = frozenset({"pause", "locked"})
+_ANEW = "started anew"
+_KILL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a recorder ended.
+
+    Attributes:
+        state: of its session: `completed`, `interrupted`, or `failed` when nothing of it was stored.
+        reason: why it ended, in words; empty when it ended in order.
+        anew: whether it asked to be started again.
+        held: whether it recorded nothing because it was paused, or the screen was locked.
+    """
+
+    state: str
+    reason: str = ""
+    anew: bool = False
+    held: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +63,9 @@ class Recording:
         status: what it last told of itself.
         told_ns: when it did.
         process: the child; None for an adopted one.
+        run: the process of an adopted one.
+        resumed: whether it goes on with a session that was there before.
+        killed: why the host killed it; empty when it did not.
         left_out: tracks that did not record from the start on.
         over: set when the recorder is gone and the store says how the session stands.
     """
@@ -50,6 +76,9 @@ class Recording:
     status: dict[str, Any]
     told_ns: int
     process: subprocess.Popen[bytes] | None = None
+    run: RunFile | None = None
+    resumed: bool = False
+    killed: str = ""
     left_out: tuple[str, ...] = ()
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,10 +100,17 @@ class Recording:
         ]
         return {**told, "tracks": tracks}
 
+    @property
+    def pid(self) -> int | None:
+        """The recorder's process."""
+        if self.process is not None:
+            return self.process.pid
+        return None if self.run is None else self.run.pid
+
     def is_silent(self, now_ns: int) -> bool:
         """Whether a recorder that should beat does not."""
         silent = now_ns - self.told_ns > limits.RECORDER_SILENT_NS
-        return silent and not self.over.is_set() and self.status.get("state") == "recording"
+        return silent and not self.over.is_set() and self.status.get("state") in _BEATING
 
 
 async def begin(spec: RecordSpec, store: Store, log: Path) -> tuple[Launched, dict[str, Any]]:
@@ -95,15 +131,19 @@ async def begin(spec: RecordSpec, store: Store, log: Path) -> tuple[Launched, di
         await asyncio.to_thread(reap, launched.process)
         raise
     except asyncio.CancelledError:
-        # Whoever gave up does not want the session; a recorder that just began ends it in order.
         launched = await launching
-        launched.process.terminate()
+        send_away(launched.process, resumed=spec.resume)
         await asyncio.shield(asyncio.to_thread(reap, launched.process))
         raise
 
 
 async def attach(
-    session: str, socket: str, run_file: Path, clock: Clock, process: subprocess.Popen[bytes] | None = None
+    session: str,
+    socket: str,
+    run_file: Path,
+    clock: Clock,
+    process: subprocess.Popen[bytes] | None = None,
+    run: RunFile | None = None,
 ) -> Recording:
     """Connect to a recorder and hear its status.
 
@@ -111,28 +151,69 @@ async def attach(
         PepysError: it is gone or does not answer.
     """
     link = await open_link(socket)
-    return Recording(session, link, run_file, {}, clock.now_ns(), process)
+    return Recording(session, link, run_file, {}, clock.now_ns(), process, run)
 
 
-async def listen(recording: Recording, clock: Clock, on_push: OnPush, on_lost: Callable[[], Awaitable[None]]) -> None:
-    """Subscribe to a recorder's pushes."""
+async def listen(
+    recording: Recording,
+    clock: Clock,
+    on_push: OnPush,
+    on_lost: Callable[[], Awaitable[None]],
+    timeout_s: float = limits.CONTROL_S,
+) -> None:
+    """Subscribe to a recorder's pushes.
+
+    Raises:
+        PepysError: it is gone, or has not answered in time.
+    """
     recording.link.listen(on_push, on_lost)
-    recording.heard(await recording.link.call("subscribe"), clock.now_ns())
+    recording.heard(await recording.link.call("subscribe", timeout_s), clock.now_ns())
 
 
 async def watch(recording: Recording, clock: Clock, tell: Callable[[], Awaitable[None]]) -> None:
-    """Tell once a look while the recorder is silent; ends with the recorder."""
+    """Tell once a look while the recorder is silent, and kill one that stays so; ends with the recorder.
+
+    Looks are counted, not time: a machine that slept, or a host that stood still, made none.
+    """
+    silent, heard_ns = 0, recording.told_ns
     while not recording.over.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(recording.over.wait(), limits.RECORDER_SILENT_LOOK_S)
-        if recording.is_silent(clock.now_ns()):
+        if recording.told_ns != heard_ns:
+            silent, heard_ns = 0, recording.told_ns
+        silent = silent + 1 if recording.is_silent(clock.now_ns()) else 0
+        if silent:
             await tell()
+        if silent == limits.RECORDER_SILENT_LOOKS:
+            recording.killed = (
+                f"it gave no sign of life for {silent * limits.RECORDER_SILENT_LOOK_S:g} s and was killed"
+            )
+            kill(recording, clock)
+
+
+def kill(recording: Recording, clock: Clock) -> None:
+    """Kill a recorder, if it is still that very process; what it wrote is durable."""
+    if recording.process is not None:
+        recording.process.kill()
+    elif recording.run is not None:
+        signal_run(recording.run, _KILL, clock)
+
+
+def signal_run(run: RunFile, number: int, clock: Clock) -> None:
+    """Send a signal to a recorder that is nobody's child here, if it is that very process."""
+    if still_runs(run, clock):
+        with contextlib.suppress(OSError):
+            os.kill(run.pid, number)
+
+
+def send_away(process: subprocess.Popen[bytes], *, resumed: bool) -> None:
+    """End a recorder that is not wanted any more: a session that was there before must stay as it was left."""
+    (process.kill if resumed else process.terminate)()
 
 
 def no_answer(recording: Recording, do: str, timeout_s: float) -> DeviceMissing:
     """The error of a command that the recorder did not answer in time."""
-    run = read_run_file(recording.run_file)
-    pid = recording.process.pid if recording.process is not None else run.pid if run is not None else None
+    pid = recording.pid
     who = "the recorder" if pid is None else f"the recorder (process {pid})"
     end = "end its process" if pid is None else f"end it with `kill -9 {pid}`"
     return DeviceMissing(
@@ -151,32 +232,54 @@ def reap(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def settle(store: Store, recording: Recording, run: RunFile | None, clock: Clock) -> str:
-    """After a recorder is gone: how its session stands, in a thread.
+def settle(store: Store, recording: Recording, clock: Clock) -> Ended:
+    """After a recorder is gone: how it ended and how its session stands, in a thread.
 
     Recovers what a crash left and removes the run file.
-
-    Returns:
-        `completed`, `interrupted`, or `failed` when nothing of the session was stored.
     """
+    code = None
     if recording.process is not None:
-        reap(recording.process)
-    elif run is not None:
-        _await_exit(run, clock)
-    recording.run_file.unlink(missing_ok=True)
-    with contextlib.suppress(PepysError):
+        code = reap(recording.process)
+    elif recording.run is not None:
+        _await_exit(recording.run, clock)
+    # Its disk may be full, read-only or gone: the next start does what cannot be done now.
+    with contextlib.suppress(OSError):
+        recording.run_file.unlink(missing_ok=True)
+    with contextlib.suppress(PepysError, OSError):
         recover(store, recording.session)
     try:
-        return manifest(store, recording.session).state
-    except PepysError:
-        return "failed"
+        seen = load(store, recording.session)
+    except (PepysError, OSError):
+        return Ended("failed", recording.killed or _words(code))
+    if seen.state != "interrupted":
+        return Ended(seen.state)
+    last_ns = max((span.end_ns for span in seen.spans), default=0)
+    asked = next((gap.detail for gap in reversed(seen.gaps) if gap.detail.startswith(_ANEW)), "")
+    anew = code == limits.RECORDER_ANEW or (code is None and bool(asked))
+    held = any(gap.reason in _HELD and gap.track is None and gap.start_ns >= last_ns for gap in seen.gaps)
+    reason = asked if anew and asked else recording.killed or _words(code)
+    return Ended("interrupted", reason, anew, held)
+
+
+def _words(code: int | None) -> str:
+    """Why a process ended, from its exit status; None when nobody knows it."""
+    if code is None:
+        return "it ended before its session did"
+    if code >= 0:
+        return f"it ended with status {code}"
+    try:
+        return f"it was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"it was ended by signal {-code}"
 
 
 def _await_exit(run: RunFile, clock: Clock) -> None:
-    """An adopted recorder is nobody's child here: look until its process is gone."""
-    until = clock.now_ns() + int(limits.RECORDER_EXIT_S * limits.NS_PER_S)
-    while still_runs(run, clock) and clock.now_ns() < until:
-        clock.sleep_ns(limits.RECORDER_END_LOOK_NS)
+    """An adopted recorder is nobody's child here: look until its process is gone; one that hangs is killed."""
+    for number in (0, _KILL):
+        signal_run(run, number, clock)
+        until = clock.now_ns() + int(limits.RECORDER_EXIT_S * limits.NS_PER_S)
+        while still_runs(run, clock) and clock.now_ns() < until:
+            clock.sleep_ns(limits.RECORDER_END_LOOK_NS)
 
 
 def left_out(tracks: Iterable[Message], *, at_start: bool) -> tuple[str, ...]:

@@ -61,8 +61,9 @@ class StartRequest:
         system: the source with the system's sound, as the sound server names it.
         balance: how microphone and system are mixed, 0 to 100; None for both whole.
         sound_graph: the way of sound, as `model.sound_graph` reads it; instead of `audio`, `mic`, `system`, `balance`.
-        shots: seconds between two shots, or `off`.
+        shots: `adaptive`, seconds between two shots, or `off`.
         allow_partial: whether a named source may be missing.
+        countdown_s: seconds between the checks and the begin.
     """
 
     name: str | None = None
@@ -84,6 +85,7 @@ class StartRequest:
     sound_graph: dict[str, Any] | None = None
     shots: float | str | None = None
     allow_partial: bool = False
+    countdown_s: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON values."""
@@ -116,6 +118,16 @@ def check_text(what: str, text: str, chars: int) -> str:
     return text
 
 
+def check_countdown(seconds: int) -> None:
+    """Judge how long is counted down before a session begins; 0 for not at all.
+
+    Raises:
+        Usage: it is no whole number of seconds, or out of bounds.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= limits.COUNTDOWN_MAX_S:
+        raise Usage(f"a countdown of {seconds} is out of bounds", f"give 1 to {limits.COUNTDOWN_MAX_S} whole seconds")
+
+
 def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]:
     """Judge a request by itself, without looking at any device.
 
@@ -133,6 +145,7 @@ def validate(request: StartRequest, clock: Clock) -> tuple[StartRequest, Record]
     )
     check_words(request)
     check_sound(request)
+    check_countdown(request.countdown_s)
     named = {"fps": request.fps, "quality": request.quality, "audio": request.audio, "shots": request.shots}
     settings = load_settings({"record": named}).record
     check_settings(settings)
@@ -180,7 +193,6 @@ def make_spec(
     graph = usual_graph(request, mic, system) if own is None else own
     if graph is not None and before is not None:
         graph = set_as_before(graph, before.sound_set)
-    shots_ns = 0 if settings.shots == "off" else int(settings.shots * limits.NS_PER_S)
     return RecordSpec(
         home=str(home),
         session=known,
@@ -189,7 +201,7 @@ def make_spec(
         run_file=str(run_dir(home) / f"{known}.json"),
         tags=request.tags,
         # A session that is gone on with later keeps out what it keeps out now, whatever the settings say by then.
-        config=replace(request, exclude=exclude).to_json(),
+        config=replace(request, exclude=exclude, countdown_s=0).to_json(),
         resume=before is not None,
         display=shown.display,
         sources=shown.names,
@@ -204,10 +216,20 @@ def make_spec(
         video=request.video and bool(shown.names),
         sound_graph=None if graph is None else graph.to_json(),
         sound_required=() if graph is None else required_devices(request, graph),
-        shots_interval_ns=shots_ns if shown.names else 0,
+        shots_interval_ns=_shots_ns(settings) if shown.names else 0,
+        shots_adaptive=settings.shots == "adaptive",
+        when_locked=settings.when_locked,
+        memory_limit_bytes=settings.memory_mb * 1024 * 1024,
         activity=shown.activity,
         absent=tuple(absent),
     )
+
+
+def _shots_ns(settings: Record) -> int:
+    """The time between two shots, 0 for none; of adaptive ones the longest."""
+    if isinstance(settings.shots, str):
+        return 0 if settings.shots == "off" else limits.SHOTS_ADAPTIVE_MAX_NS
+    return int(settings.shots * limits.NS_PER_S)
 
 
 def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> tuple[str | None, str | None]:

@@ -7,15 +7,17 @@ chart is saved as the list of its active states and restored from it; `docs/stat
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import or_
 from typing import Any, Final, cast
 
 from statemachine import State, StateChart
 from statemachine.orderedset import OrderedSet
 
+from pepys.model.health import HEALTH, STEPS, shortest, way
+
 REGIONS: Final = ("video", "audio", "shots")
-HEALTH: Final = ("starting", "healthy", "degraded", "failed", "restarting", "off")
 ENDED: Final = frozenset({"completed", "failed"})
 UNDER_WAY: Final = frozenset(
     {"validating", "checking", "starting", "recording", "pausing", "paused", "resuming", "ending"}
@@ -25,15 +27,10 @@ RECORDER_STATES: Final = frozenset({"starting", "recording", "pausing", "paused"
 
 def _region(name: str) -> type[Any]:
     """One track's health as a compound state, with ids that are unique in the chart."""
-    states = {health: State(health, value=f"{name}_{health}", initial=health == "starting") for health in HEALTH}
-    starting, healthy, degraded, failed, restarting, off = (states[health] for health in HEALTH)
+    states = {health: State(health, value=f"{name}_{health}", initial=health == HEALTH[0]) for health in HEALTH}
     events = {
-        "healthy": starting.to(healthy) | degraded.to(healthy) | restarting.to(healthy),
-        "degraded": starting.to(degraded) | healthy.to(degraded) | restarting.to(degraded),
-        "failed": starting.to(failed) | healthy.to(failed) | degraded.to(failed) | restarting.to(failed),
-        "restarting": healthy.to(restarting) | degraded.to(restarting) | failed.to(restarting),
-        "off": starting.to(off) | healthy.to(off) | degraded.to(off) | failed.to(off) | restarting.to(off),
-        "starting": off.to(starting),
+        goal: reduce(or_, (states[start].to(states[goal]) for start in HEALTH if goal in STEPS[start]))
+        for goal in HEALTH
     }
     body: dict[str, Any] = {f"{name}_{health}": state for health, state in states.items()}
     body |= {f"{name}_to_{health}": transitions for health, transitions in events.items()}
@@ -91,14 +88,14 @@ class SessionChart(StateChart[Any]):
         | ending.to(interrupted)
     )
 
-    def __init__(self, changed: Callable[[], Awaitable[None]] | None = None, **kwargs: Any) -> None:
+    def __init__(self, changed: Callable[[], None] | None = None, **kwargs: Any) -> None:
         self._changed = changed
         super().__init__(**kwargs)
 
-    async def after_transition(self) -> None:
-        """Tell the owner; being async makes the whole chart so."""
+    def after_transition(self) -> None:
+        """Tell the owner; being no coroutine keeps every event whole: nothing comes between it and what follows."""
         if self._changed is not None:
-            await self._changed()
+            self._changed()
 
     @property
     def state(self) -> str:
@@ -114,37 +111,35 @@ class SessionChart(StateChart[Any]):
         """Whether `event` has a transition in the present state."""
         return any(found.id == event for found in self.allowed_events)
 
-    async def move(self, region: str, health: str) -> None:
+    def move(self, region: str, health: str) -> None:
         """Bring a region to `health` by the shortest way; nothing happens outside `recording`."""
         now = self.health().get(region)
         if now is not None:
-            for step in _way(now, health):
-                await self.send(f"{region}_to_{step}")
+            for step in way(now, health):
+                self.send(f"{region}_to_{step}")
 
-    async def follow(self, state: str) -> None:
+    def follow(self, state: str) -> None:
         """Go to `state` by the fewest events, none of them a crash; nothing happens when no way leads there."""
-        for event in _events(self.state, state):
-            await self.send(event)
+        for event in shortest(_EDGES, self.state, state):
+            self.send(event)
 
     def save(self) -> list[str]:
         """The active states, for `restore`."""
         return [str(value) for value in self.configuration_values]
 
 
-async def new_chart(changed: Callable[[], Awaitable[None]] | None = None) -> SessionChart:
+def new_chart(changed: Callable[[], None] | None = None) -> SessionChart:
     """A chart in `idle`."""
-    chart = SessionChart(changed)
-    await cast(Awaitable[None], chart.activate_initial_state())
-    return chart
+    return SessionChart(changed)
 
 
-async def restore(saved: Iterable[str], changed: Callable[[], Awaitable[None]] | None = None) -> SessionChart:
+def restore(saved: Iterable[str], changed: Callable[[], None] | None = None) -> SessionChart:
     """A chart in the states that `save` gave.
 
     Raises:
         ValueError: they are not the states of one moment.
     """
-    chart = await new_chart(None)
+    chart = new_chart(None)
     active = list(saved)
     wanted = OrderedSet(SessionChart.states_map[value] for value in active if value in SessionChart.states_map)
     if len(wanted) != len(active) or sum(value in _TOP for value in active) != 1:
@@ -187,38 +182,7 @@ def _together(states: list[str]) -> str:
     return "restarting" if "restarting" in states else "starting"
 
 
-def _way(start: str, goal: str) -> tuple[str, ...]:
-    """The fewest steps between two healths of a region."""
-    return _shortest({health: [(step, step) for step in _STEPS[health]] for health in HEALTH}, start, goal)
-
-
-def _events(start: str, goal: str) -> tuple[str, ...]:
-    """The fewest events between two states of a session."""
-    return _shortest(_EDGES, start, goal)
-
-
-def _shortest(edges: Mapping[str, Sequence[tuple[str, str]]], start: str, goal: str) -> tuple[str, ...]:
-    """The labels along a shortest way through `(label, next)` edges; empty when there is none."""
-    reached: dict[str, tuple[str, ...]] = {start: ()}
-    waiting = deque([start])
-    while waiting and goal not in reached:
-        here = waiting.popleft()
-        for label, there in edges[here]:
-            if there not in reached:
-                reached[there] = (*reached[here], label)
-                waiting.append(there)
-    return reached.get(goal, ())
-
-
 _TOP: Final = frozenset(state.value for state in SessionChart.states)
-# Every region is made alike; the first one tells the steps of all.
-_STEPS: Final = {
-    health: tuple(
-        str(transition.target.value).partition("_")[2]
-        for transition in SessionChart.states_map[f"{REGIONS[0]}_{health}"].transitions
-    )
-    for health in HEALTH
-}
 _EDGES: Final = {
     state.value: [
         (event, str(transition.target.value))

@@ -182,8 +182,16 @@ class _Left:
                 open_gaps.pop(key, None)
                 if event.end_ns is None:
                     open_gaps[key] = event
-        closed = [replace(gap, end_ns=max(last, gap.start_ns)) for gap in open_gaps.values() if gap.reason != "crash"]
-        return [*closed, ev.GapNoted(last, None, "crash")]
+        whole = [gap for gap in open_gaps.values() if gap.track is None]
+        anew = next((gap for gap in whole if gap.reason == "crash"), None)
+        # What rested was watched until the last word, and was no crash until then.
+        rested = max([last, *(max(gap.start_ns, self._view.end_ns) for gap in whole if gap is not anew)])
+        closed = [
+            replace(gap, end_ns=max(rested if gap.track is None else last, gap.start_ns))
+            for gap in open_gaps.values()
+            if gap.reason != "crash"
+        ]
+        return [*closed, anew or ev.GapNoted(rested, None, "crash")]
 
     def _evidence_ns(self, span: int, start_ns: int) -> int:
         """Axis time after the last fragment or shot of a span, or of the last event where it has neither."""

@@ -1,7 +1,8 @@
-"""Named points at which a test can kill this process.
+"""Named points at which a test can kill this process, or make its disk slow.
 
 Code calls `reach("blob.renamed")` after each step that reaches the disk. Nothing happens unless PEPYS_TEST_KILL names
-that point (`name`, or `name:3` for the third time it is reached): then the process dies at once, as from kill -9.
+that point (`name`, or `name:3` for the third time it is reached): then the process dies at once, as from kill -9. While
+the file that PEPYS_TEST_SLOW names is there, each `synced` lasts as many milliseconds longer as it says.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ import os
 import signal
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
+from pepys.clock import SystemClock
+
 VARIABLE: Final = "PEPYS_TEST_KILL"
+SLOW: Final = "PEPYS_TEST_SLOW"
 _TARGET = os.environ.get(VARIABLE, "")
+_SLOW = os.environ.get(SLOW, "")
 seen: Counter[str] = Counter()
 
 
@@ -25,7 +31,9 @@ def aim(target: str) -> None:
 
 
 def reach(point: str) -> None:
-    """Die here when a test asked for it."""
+    """Die here when a test asked for it, or wait."""
+    if _SLOW and point.endswith(".synced"):
+        _wait()
     if not _TARGET:
         return
     name, _, count = _TARGET.partition(":")
@@ -35,3 +43,11 @@ def reach(point: str) -> None:
         if sys.platform != "win32":
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(137)
+
+
+def _wait() -> None:
+    try:
+        milliseconds = int(Path(_SLOW).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return
+    SystemClock().sleep_ns(milliseconds * 1_000_000)

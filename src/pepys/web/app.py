@@ -18,7 +18,7 @@ import pepys
 from pepys.clock import Clock
 from pepys.review.shelf import Shelf
 from pepys.store.store import Store
-from pepys.web import live, media, problems, recording, search, sessions, sign_in
+from pepys.web import live, media, metrics, problems, recording, search, sessions, sign_in
 from pepys.web.answers import json_answer
 from pepys.web.auth import SignIn
 from pepys.web.feed import Feed, Moved
@@ -65,7 +65,7 @@ def create_app(
     app.state.services = service
     app.state.bundle = Bundle(static)
     problems.install(app)
-    for part in (sign_in, sessions, media, search, recording, live):
+    for part in (sign_in, sessions, media, search, recording, live, metrics):
         app.include_router(part.router)
     _add_page(app)
     return Guard(app, sign_in_desk, host_rule(bound, port))

@@ -42,6 +42,7 @@ class _Page:
     def __init__(self) -> None:
         self.status: dict[str, Any] | None = None
         self.levels: dict[str, Any] | None = None
+        self.left_s: int | None = None
         self.sessions: dict[str, None] = {}
         self.news = asyncio.Event()
 
@@ -66,6 +67,8 @@ class Feed:
                     self.status(push["status"])
                 elif push.get("push") == "levels":
                     self.levels(push["levels"])
+                elif push.get("push") == "countdown":
+                    self.countdown(push["left_s"])
                 elif push.get("push") == "session":
                     self.changed([str(push["session"])])
 
@@ -93,6 +96,12 @@ class Feed:
         """Tell the last second of each track, as the recorder told it."""
         for page in self._pages:
             page.levels = levels
+            page.news.set()
+
+    def countdown(self, left_s: int) -> None:
+        """Tell the seconds until a session begins; 0 when nothing is counted any more."""
+        for page in self._pages:
+            page.left_s = left_s
             page.news.set()
 
     def changed(self, sessions: Iterable[str]) -> None:
@@ -129,10 +138,12 @@ class Feed:
                     yield None
                     continue
                 page.news.clear()
-                status, levels, sessions = page.status, page.levels, page.sessions
-                page.status, page.levels, page.sessions = None, None, {}
+                status, levels, left_s, sessions = page.status, page.levels, page.left_s, page.sessions
+                page.status, page.levels, page.left_s, page.sessions = None, None, None, {}
                 if status is not None:
                     yield "status", status
+                if left_s is not None:
+                    yield "countdown", {"left_s": left_s}
                 if levels is not None:
                     yield "levels", levels
                 for session in sessions:

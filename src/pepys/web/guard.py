@@ -22,6 +22,7 @@ from pepys.web.auth import SignIn
 from pepys.web.problems import problem_response
 
 API: Final = "/api/"
+METRICS: Final = "/metrics"
 SIGN_IN_API: Final = "/api/v1/sign-in"
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -98,8 +99,13 @@ class Guard:
 
 
 def needs_proof(path: str) -> bool:
-    """Whether a path needs a proof: all of the API but signing in; the page's shell and bundle hold nothing."""
-    return path.startswith("/api") and path != SIGN_IN_API
+    """Whether a path needs a proof: metrics, and all of the API but signing in; shell and bundle hold nothing."""
+    return _holds(path) and path != SIGN_IN_API
+
+
+def _holds(path: str) -> bool:
+    """Whether what is there is no part of the page."""
+    return path.startswith("/api") or path == METRICS or path.startswith(f"{METRICS}/")
 
 
 def session_cookie(headers: Headers, name: str) -> str:
@@ -147,7 +153,7 @@ def _same_site(method: str, path: str, headers: Headers, host: str) -> bool:
     the request was made; navigation to the shell is free, as it holds nothing.
     """
     fetch_site = headers.get("sec-fetch-site", "none")
-    if path.startswith("/api") and fetch_site not in {"same-origin", "none"}:
+    if _holds(path) and fetch_site not in {"same-origin", "none"}:
         return False
     if method in _SAFE:
         return True

@@ -18,13 +18,13 @@ router = APIRouter(prefix="/api/v1", tags=["live"], responses=PROBLEMS)
 @router.get(
     "/events",
     response_class=StreamingResponse,
-    responses=bytes_of("text/event-stream", "`status`, `levels` and `sessions`"),
+    responses=bytes_of("text/event-stream", "`status`, `countdown`, `levels` and `sessions`"),
 )
 async def events(service: Annotated[Services, Depends(services)]) -> StreamingResponse:
     """`status` (as `GET /status`) at once and on change, `sessions` with the id of one that changed.
 
     `levels` comes once a second while sound is recorded: by track `peaks` and `loudness`, twenty values in decibels,
-    and `voice`, 0 or 1 each.
+    and `voice`, 0 or 1 each. `countdown` has the seconds that are left before a session begins, 0 when it is over.
     """
     service.feed.admit()
     return StreamingResponse(_stream(service), media_type="text/event-stream")

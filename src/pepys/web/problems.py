@@ -28,6 +28,7 @@ _STATUS: Final[dict[type[errors.PepysError], int]] = {
     errors.BudgetExceeded: 402,
     errors.Busy: 409,
     errors.Partial: 500,
+    errors.Interrupted: 409,  # a countdown that was stopped
 }
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _TITLES: Final = {
@@ -56,7 +57,7 @@ def problem_response(
 
 def status_of(error: errors.PepysError) -> int:
     """The HTTP status that says the same as the error's exit code."""
-    return _STATUS.get(type(error), 500)
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
 
 
 def install(app: FastAPI) -> None:

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Response
 from pepys.errors import Usage
 from pepys.sessions.start import StartRequest
 from pepys.web.answers import PROBLEMS, json_answer
+from pepys.web.health import health_shape
 from pepys.web.services import Services, services
-from pepys.web.shapes import Health, SetIn, StartIn, Status
+from pepys.web.shapes import Health, SetIn, ShotMade, StartIn, Status
 
 router = APIRouter(prefix="/api/v1", tags=["recording"], responses=PROBLEMS)
 Service = Annotated[Services, Depends(services)]
@@ -24,18 +25,16 @@ async def get_status(service: Service) -> Response:
 
 @router.get("/health", response_model=Health)
 async def get_health(service: Service) -> Response:
-    """Attempt, capture and write clocks of each track."""
-    status = service.host.status()
-    tracks = status.get("tracks", [])
-    well = all(track.get("state") in {"healthy", "starting", "off"} for track in tracks)
-    return json_answer({"status": "ok" if well else "degraded", "state": status["state"], "tracks": tracks})
+    """Attempt, capture and write clocks of each track, and what stands still."""
+    return json_answer(health_shape(service.host.status()))
 
 
 @router.post("/recording", response_model=Status, status_code=201)
 async def start(service: Service, wanted: StartIn | None = None) -> Response:
-    """Begin a session; answers when it records."""
+    """Begin a session, after a countdown if one is wanted; answers when it records."""
     wanted = wanted or StartIn()
-    return json_answer(await service.host.start(StartRequest(name=wanted.name or None, tags=tuple(wanted.tags))), 201)
+    request = StartRequest(name=wanted.name or None, tags=tuple(wanted.tags), countdown_s=wanted.countdown_s)
+    return json_answer(await service.host.start(request), 201)
 
 
 @router.post("/recording/pause", response_model=Status)
@@ -62,8 +61,14 @@ async def set_sound(service: Service, wanted: SetIn) -> Response:
     return json_answer(await service.host.set(**asked))
 
 
+@router.post("/recording/shot", response_model=ShotMade, status_code=201)
+async def shot(service: Service) -> Response:
+    """Take a shot now; answers when it is stored."""
+    return json_answer(await service.host.shot(), 201)
+
+
 @router.post("/recording/stop", response_model=Status)
 async def stop(service: Service) -> Response:
-    """End; answers when the session is complete."""
+    """End, or stop a countdown; answers when the session is complete."""
     ended = await service.host.stop()
     return json_answer({**service.host.status(), "ended": ended.get("session")})

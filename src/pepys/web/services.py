@@ -51,6 +51,10 @@ class HostPort(Protocol):
         """Go on."""
         ...
 
+    async def shot(self) -> dict[str, Any]:
+        """Take a shot now; returns when it is stored."""
+        ...
+
     async def stop(self, session: str | None = None) -> dict[str, Any]:
         """End; returns when the session is complete."""
         ...

@@ -39,6 +39,7 @@ class StartIn(Shape):
 
     name: str = Field(default="", max_length=limits.SESSION_NAME_CHARS)
     tags: list[Annotated[str, Field(min_length=1, max_length=limits.TAG_CHARS)]] = Field(default=[], max_length=64)
+    countdown_s: int = Field(default=0, ge=0, le=limits.COUNTDOWN_MAX_S, strict=True)
 
 
 class SetIn(Shape):
@@ -127,7 +128,8 @@ class Status(BaseModel):
     """What the host does; tracks and disk as in `pepys status --json`.
 
     A track's `encoded` counts pictures repeated while nothing changes, so it may be above `captured`. `sound` tells
-    what is muted and the balance of the mix; a track of sound that is heard has its `level`.
+    what is muted and the balance of the mix; a track of sound that is heard has its `level`. `held` says why nothing is
+    recorded until something else happens, such as `locked`; `countdown_s` how long it is until a session begins.
     """
 
     state: str
@@ -140,14 +142,42 @@ class Status(BaseModel):
     sound: dict[str, Any] | None = None
     tracks: list[dict[str, Any]] = []
     disk: dict[str, Any] = {}
+    countdown_s: int | None = None
+    held: str | None = None
+    notices: list[dict[str, Any]] = []
+    restarts: int = 0
+
+
+class ShotMade(BaseModel):
+    """When the shot was taken, on the session's axis."""
+
+    at_ms: int
+    repeat: bool = False
+
+
+class TrackHealth(Shape):
+    """The clocks of one track in milliseconds ago, None for never; `stands` names the one that should have moved."""
+
+    track: str
+    source: str
+    state: str
+    detail: str
+    attempt_ms_ago: int | None
+    capture_ms_ago: int | None
+    write_ms_ago: int | None
+    stands: Literal["", "attempt", "capture", "write"]
+    stands_ms: int
+    restarts: int
 
 
 class Health(Shape):
-    """Attempt, capture and write clocks of each track."""
+    """Attempt, capture and write clocks of each track; `problems` says in words why it is degraded."""
 
     status: Literal["ok", "degraded"]
     state: str
-    tracks: list[dict[str, Any]]
+    held: str
+    problems: list[str]
+    tracks: list[TrackHealth]
 
 
 class Problem(Shape):

@@ -141,6 +141,13 @@ class AppTitle(AppTime):
     excluded: bool
 
 
+class ClockStep(Shape):
+    """The wall clock was set by `step_ms` at `at_ms`; the session's axis did not move."""
+
+    at_ms: int
+    step_ms: int
+
+
 class NoteOut(Shape):
     """A note or marker."""
 
@@ -174,13 +181,15 @@ class Bucket(Shape):
 
 
 class Overview(Shape):
-    """All that paints the page, below 50 KB."""
+    """All that paints the page, below 50 KB; `idle` are times `[start_ms, end_ms]` without input."""
 
     session: SessionOut
     spans: list[SpanOut]
     gaps: list[Gap]
     chapters: list[Chapter]
     apps: list[AppTitle]
+    idle: list[tuple[int, int]]
+    clock_steps: list[ClockStep]
     notes: list[NoteCut]
     summary: SummaryOut
     bucket_ms: int
@@ -189,11 +198,12 @@ class Overview(Shape):
 
 
 class ShotColumns(Shape):
-    """Screenshots by column."""
+    """Screenshots by column; `trigger` says why each was taken, and is empty where nobody knows."""
 
     at_ms: list[int]
     id: list[str]
     distinct: list[bool]
+    trigger: list[str]
 
 
 class TranscriptColumns(Shape):

@@ -64,9 +64,9 @@ async function read<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await answer(path, signal ? { signal } : {})).json() as Promise<T>;
 }
 
-async function send<T>(method: string, path: string, body: unknown = {}): Promise<T> {
+async function send<T>(method: string, path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> {
   const init = { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return (await answer(path, init)).json() as Promise<T>;
+  return (await answer(path, signal ? { ...init, signal } : init)).json() as Promise<T>;
 }
 
 function query(values: Record<string, string | number | undefined>): string {
@@ -104,7 +104,9 @@ export const api = {
   media: async (id: string, path: string, signal: AbortSignal): Promise<ArrayBuffer> =>
     (await answer(`${session(id)}/media/${path}`, { signal })).arrayBuffer(),
   signIn: (token: string) => send<{ ok: boolean }>("POST", "/sign-in", { token }),
-  record: (name: string) => send<Status>("POST", "/recording", { name }),
+  /** Answers when it records; seconds are counted down before it. */
+  record: (name: string, countdown_s: number, signal: AbortSignal) => send<Status>("POST", "/recording", { name, countdown_s }, signal),
+  shot: () => send<{ at_ms: number; repeat?: boolean }>("POST", "/recording/shot"),
   recording: (action: "pause" | "resume" | "stop") => send<Status>("POST", `/recording/${action}`),
   sound: (wanted: { mute?: string[]; unmute?: string[]; balance?: number }) => send<Status>("POST", "/recording/set", wanted),
   interrupted: (id: string, action: "resume" | "stop") => send<unknown>("POST", `${session(id)}/${action}`),

@@ -92,12 +92,21 @@ export interface Note {
   cut?: boolean;
 }
 
+export interface ClockStep {
+  at_ms: number;
+  step_ms: number;
+}
+
 export interface Overview {
   session: SessionDetail;
   spans: Span[];
   gaps: Gap[];
   chapters: Chapter[];
   apps: AppTitle[];
+  /** Times without input, `[start_ms, end_ms]`. */
+  idle: [number, number][];
+  /** Where the wall clock was set, and by how much. */
+  clock_steps: ClockStep[];
   notes: Note[];
   summary: { title: string | null; text: string | null; points: string[] };
   bucket_ms: number;
@@ -107,7 +116,7 @@ export interface Overview {
 
 export interface Items {
   bucket: number;
-  shots: { at_ms: number[]; id: string[]; distinct: boolean[] };
+  shots: { at_ms: number[]; id: string[]; distinct: boolean[]; trigger: string[] };
   transcript: {
     track: string[];
     start_ms: number[];
@@ -210,6 +219,12 @@ export interface TrackStatus {
   capture_ms_ago: number | null;
   write_ms_ago: number | null;
   detail: string | null;
+  /** The clock that stands still though something is due, and for how long. */
+  stands?: "" | "attempt" | "capture" | "write";
+  stands_ms?: number;
+  /** How often it was tried again since it was well, and started again in the session. */
+  tries?: number;
+  restarts?: number;
   captured?: number;
   encoded?: number;
   dropped?: number;
@@ -229,5 +244,16 @@ export interface Status {
   sound?: SoundStatus | null;
   /** How the session before ended. */
   last?: { session: string | null; state: string } | null;
-  disk?: { free_bytes?: number; seconds_left?: number | null } | null;
+  disk?: { free_bytes?: number | null; seconds_left?: number | null; warning?: string } | null;
+  /** Why nothing is recorded until something else happens: `locked`. */
+  held?: string | null;
+  /** Seconds until a session begins. */
+  countdown_s?: number | null;
+  notices?: { kind: string; text: string }[];
+  /** How often the recorder of the session was started again, and why the last time. */
+  restarts?: number;
+  last_restart?: { at: string; reason: string } | null;
+  write_queue?: { items: number; refused: number; oldest_ms: number };
+  loop?: { longest_ms: number; p99_ms: number };
+  memory?: { rss_bytes?: number; limit_bytes?: number | null };
 }

@@ -22,6 +22,7 @@ export function enrichmentWord(state: string): string | null {
 /** The tracks of a recording in one sentence. */
 export function healthWord(status: Status | null): string {
   if (!status) return "";
+  if (status.held === "locked") return "The screen is locked. Nothing is recorded until it is unlocked.";
   if (status.state === "paused") return "Paused. Nothing is recorded until it goes on.";
   const bad = status.tracks.filter((track) => ["failed", "degraded", "restarting"].includes(track.state));
   if (bad.length) {

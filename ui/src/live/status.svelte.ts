@@ -5,8 +5,9 @@
  * connection is given up while the page is hidden: a browser has six for a host, and each open page would keep one.
  */
 
-import { api, sentence } from "../api/client";
+import { api, isAbort, sentence } from "../api/client";
 import type { LevelSecond, Status } from "../api/types";
+import { startsAgain } from "./health";
 
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 10_000;
@@ -20,6 +21,10 @@ class Live {
   lost_ms = $state<number | null>(null);
   now = $state(performance.now());
   problem = $state<string | null>(null);
+  /** Seconds until a session begins; null while none are counted. */
+  count_s = $state<number | null>(null);
+  /** A start that was asked for here and has not been answered. */
+  private starting: AbortController | null = null;
   private lostAt = 0;
   private heard = $state(performance.now());
   private stream: EventSource | null = null;
@@ -53,13 +58,14 @@ class Live {
   /** The session that nobody ended and nobody records any more. */
   get broken(): string | null {
     const status = this.status;
-    if (!status || this.active) return null;
+    if (!status || this.active || this.count_s !== null) return null;
     if (status.last?.state === "interrupted") return status.last.session;
     return status.state === "interrupted" ? status.session : null;
   }
 
   get active(): boolean {
-    return this.status?.session != null && RUNNING.has(this.status.state);
+    if (this.status?.session == null || this.count_s !== null) return false;
+    return RUNNING.has(this.status.state) || startsAgain(this.status);
   }
 
   get session(): string | null {
@@ -113,8 +119,26 @@ class Live {
     return this.change(() => api.recording(action));
   }
 
-  async record(name: string): Promise<boolean> {
-    return this.change(() => api.record(name));
+  async record(name: string, countdown_s = 0): Promise<boolean> {
+    const starting = (this.starting = new AbortController());
+    return this.change(() => api.record(name, countdown_s, starting.signal));
+  }
+
+  /** End the countdown: nothing begins. Whoever waits for the start is let go first; nothing has failed. */
+  async cancel(): Promise<void> {
+    this.starting?.abort();
+    if (this.count_s !== null) await this.act("stop");
+  }
+
+  /** Take a shot now; when it was, on the session's axis, and whether it is the same picture as one before. */
+  async shot(): Promise<{ at_ms: number; repeat?: boolean } | null> {
+    this.problem = null;
+    try {
+      return await api.shot();
+    } catch (error) {
+      this.problem = sentence(error);
+      return null;
+    }
   }
 
   /** Go on with an interrupted session, or complete it. */
@@ -131,13 +155,14 @@ class Live {
       this.take(await ask());
       return true;
     } catch (error) {
-      this.problem = sentence(error);
+      if (!isAbort(error)) this.problem = sentence(error);
       return false;
     }
   }
 
   private take(status: Status): void {
     this.status = status;
+    this.count_s = status.countdown_s || null;
     this.heard = this.now = performance.now();
     this.lost_ms = null;
   }
@@ -148,6 +173,10 @@ class Live {
     stream.addEventListener("status", (event) => {
       this.wait = RETRY_FIRST_MS;
       this.take(JSON.parse((event as MessageEvent<string>).data) as Status);
+    });
+    stream.addEventListener("countdown", (event) => {
+      const { left_s } = JSON.parse((event as MessageEvent<string>).data) as { left_s: number };
+      this.count_s = left_s || null;
     });
     stream.addEventListener("levels", (event) => {
       const tracks = JSON.parse((event as MessageEvent<string>).data) as Record<string, LevelSecond>;

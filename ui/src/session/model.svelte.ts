@@ -38,7 +38,7 @@ export class SessionModel {
   gone = $state(false);
   itemsProblem = $state<string | null>(null);
   editProblem = $state<string | null>(null);
-  shots = $state.raw<Shots>({ at_ms: [], id: [], distinct: [] });
+  shots = $state.raw<Shots>({ at_ms: [], id: [], distinct: [], trigger: [] });
   lines = $state.raw<Line[]>([]);
   screen = $state.raw<ScreenText[]>([]);
   loaded = $state(false);
@@ -137,6 +137,7 @@ export class SessionModel {
       at_ms: all.flatMap((one) => one.shots.at_ms),
       id: all.flatMap((one) => one.shots.id),
       distinct: all.flatMap((one) => one.shots.distinct),
+      trigger: all.flatMap((one) => one.shots.trigger),
     };
     this.lines = all
       .flatMap(({ transcript: t }) =>

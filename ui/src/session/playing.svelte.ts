@@ -21,6 +21,7 @@ export class Playing {
   constructor(private readonly model: SessionModel) {}
 
   attach(video: HTMLVideoElement, at_ms: number | null, edge: boolean): void {
+    this.player?.close();
     this.player = new MediaPlayer(this.model.id, video, {
       moved: (ms) => (this.model.now_ms = ms),
       changed: () => this.read(),

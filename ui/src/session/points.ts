@@ -19,6 +19,21 @@ export function newPoints(text: string | null, points: readonly string[]): strin
   });
 }
 
+const TRIGGERS: Record<string, string> = {
+  interval: "by time",
+  adaptive: "by what happened",
+  focus: "another window",
+  title: "another title",
+  change: "the screen changed",
+  manual: "asked for",
+  start: "at a start",
+};
+
+/** Why a shot was taken, as `pepys show` says it; empty where nobody knows. */
+export function triggerWords(trigger: string | undefined): string {
+  return trigger ? (TRIGGERS[trigger] ?? trigger) : "";
+}
+
 export interface Read {
   at_ms: number;
   end_ms: number;

@@ -44,14 +44,28 @@ export function gapLength(gap: GapTime): string {
   return ms < SECOND_MS ? "<1 s" : length(ms);
 }
 
+/** `Activity`, `Activity and Video`, `Activity, Video and Shots`. */
+export function listed(names: readonly string[]): string {
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : (names[0] ?? "");
+}
+
+/** What a track is while it has a gap: `gone`, `locked`, `suspended`. */
+export function awayWord(reason: string): string {
+  return reason === "suspended" || reason === "locked" ? reason : "gone";
+}
+
 /** A whole sentence for a gap. */
 export function gapSentence(gap: GapTime | Gap | ToldGap): string {
   const ms = gap.end_ms - gap.start_ms;
   const span = ms < SECOND_MS ? "<1 s" : lengthInFull(ms);
+  const detail = "detail" in gap ? gap.detail : null;
+  const why = detail ? `: ${detail}` : "";
+  if ("who" in gap && gap.who && awayWord(gap.reason) !== "gone") return `${gap.who} ${awayWord(gap.reason)}, ${span}${why}.`;
   if ("who" in gap && gap.who) return `${gap.who} gone, ${span}.${gap.track?.startsWith("audio.") ? " The other tracks went on." : ""}`;
   const name = "track" in gap && gap.detail ? gap.detail : gapWord(gap.reason);
   if (gap.reason === "crash" && ms < 500) return "Crash. At most 1 s before it is missing.";
   if (gap.reason === "crash") return `Crash, ${span}. At most 1 s before it is missing.`;
   if (gap.reason === "device_lost") return `${name} gone, ${span}. The other tracks went on.`;
-  return `${gapWord(gap.reason)}, ${span}.`;
+  if (gap.reason === "locked" && detail) return `Locked, ${span}, as ${detail} told.`;
+  return `${gapWord(gap.reason)}, ${span}${why}.`;
 }

@@ -1,11 +1,11 @@
 /** Paints the lanes. Knows pixels and colours; what there is and where the view stands comes from the caller. */
 
-import type { AppTitle, Chapter, Note } from "../api/types";
+import type { AppTitle, Chapter, ClockStep, Note } from "../api/types";
 import { lastAtMost } from "../player/table";
 import { clock, hourMinute } from "../time/format";
 import type { ToldGap } from "../time/gaps";
 import { Bars } from "./draw-sound";
-import { drawGap, drawTrackGap, hatch } from "./gaps-drawn";
+import { drawClockStep, drawGap, drawIdle, drawTrackGap, hatch } from "./gaps-drawn";
 import type { Palette } from "./palette";
 import { gridTimes, MISSING_ROWS, rulerSteps, toX, type Lane, type Range } from "./view";
 import type { Waves } from "./waves";
@@ -14,6 +14,8 @@ export interface Shots {
   at_ms: number[];
   id: string[];
   distinct: boolean[];
+  /** Why each was taken; empty where nobody knows. */
+  trigger: string[];
 }
 
 export interface Scene {
@@ -25,6 +27,9 @@ export interface Scene {
   chapter: number;
   apps: AppTitle[];
   shots: Shots;
+  /** Times without input. */
+  idle: readonly [number, number][];
+  clockSteps: readonly ClockStep[];
   notes: Note[];
   gaps: ToldGap[];
   /** Tracks that were gone and have no lane of their own; a row each. */
@@ -88,6 +93,7 @@ export function drawTimeline(sheet: Sheet, scene: Scene): void {
   if (shots) drawShots(sheet, scene, shots);
   for (const gap of scene.gaps) wholeGap(sheet, gap);
   for (const [index, gap] of scene.gaps.entries()) trackGap(sheet, scene, gap, index);
+  for (const step of scene.clockSteps) if (seen(sheet, step.at_ms, step.at_ms)) drawClockStep(paint, sheet.ink, x(sheet, step.at_ms), sheet.bottom);
   const notes = lane("notes");
   if (notes) drawNotes(sheet, scene, notes);
 }
@@ -218,7 +224,16 @@ function drawApps(sheet: Sheet, scene: Scene, lane: Lane): void {
       paint.strokeStyle = ink.line2;
       paint.strokeRect(left + 0.5, lane.y + 0.5, Math.max(1, w - 1), lane.h - 1);
     }
-    bandWords(sheet, app, left, w, lane);
+  }
+  for (const [start, end] of scene.idle) {
+    if (!seen(sheet, start, end)) continue;
+    const left = Math.max(0, x(sheet, start));
+    drawIdle(paint, ink, { x: left, y: lane.y, w: Math.min(sheet.width, x(sheet, end)) - left, h: lane.h });
+  }
+  for (const app of scene.apps) {
+    if (app.excluded || !seen(sheet, app.start_ms, app.end_ms)) continue;
+    const left = Math.max(0, x(sheet, app.start_ms));
+    bandWords(sheet, app, left, Math.min(sheet.width, x(sheet, app.end_ms)) - left, lane);
   }
 }
 
@@ -300,7 +315,7 @@ function trackGap(sheet: Sheet, scene: Scene, gap: ToldGap, index: number): void
   const left = x(sheet, gap.start_ms);
   const right = Math.max(left + 2, x(sheet, gap.end_ms));
   const row = !sheet.lanes.some((lane) => lane.y === place.y && lane.name !== "missing");
-  drawTrackGap(sheet.paint, sheet.ink, { x: left, y: place.y + (row ? 1 : 0), w: right - left, h: place.h - (row ? 2 : 0) });
+  drawTrackGap(sheet.paint, sheet.ink, gap.reason, { x: left, y: place.y + (row ? 1 : 0), w: right - left, h: place.h - (row ? 2 : 0) });
   if (row && gap.who) rowWords(sheet, scene, gap.who, { left, right, middle: place.y + place.h / 2, index });
 }
 

@@ -1,12 +1,16 @@
 /** How time that was not recorded is drawn: one picture a reason, so that colour alone says nothing. */
 
 import type { GapTime } from "../api/types";
-import { gapLength, gapWord } from "../time/gaps";
+import { awayWord, gapLength, gapWord } from "../time/gaps";
 import type { Palette } from "./palette";
 
 const PITCH = 9;
 const DOT_PITCH = 5;
 const TOOTH = 7;
+const IDLE_PITCH = 5;
+const FAINT = 0.55;
+const GLASS = 4;
+const RULER_END = 27;
 
 interface Area {
   x: number;
@@ -30,14 +34,54 @@ export function drawGap(paint: CanvasRenderingContext2D, ink: Palette, gap: GapT
   paint.restore();
 }
 
-/** A gap of one track, in its lane alone. */
-export function drawTrackGap(paint: CanvasRenderingContext2D, ink: Palette, area: Area): void {
+/** A gap of one track, in its lane alone: dots where it was gone, a hatch where it only rested. */
+export function drawTrackGap(paint: CanvasRenderingContext2D, ink: Palette, reason: string, area: Area): void {
   paint.fillStyle = ink.sunken;
   paint.fillRect(area.x, area.y, area.w, area.h);
+  if (awayWord(reason) !== "gone") {
+    within(paint, area, () => hatch(paint, ink, area));
+    return;
+  }
   paint.fillStyle = ink.warn;
   for (let y = area.y + 2; y < area.y + area.h; y += DOT_PITCH) {
     for (let x = area.x + 1; x < area.x + area.w; x += DOT_PITCH) paint.fillRect(x, y, 1.6, 1.6);
   }
+}
+
+/** Time without input: what is below it fades, and a close hatch lies over it. */
+export function drawIdle(paint: CanvasRenderingContext2D, ink: Palette, area: Area): void {
+  if (area.w < 1) return;
+  within(paint, area, () => {
+    paint.globalAlpha = FAINT;
+    paint.fillStyle = ink.sunken;
+    paint.fillRect(area.x, area.y, area.w, area.h);
+    paint.globalAlpha = 1;
+    hatch(paint, ink, area, IDLE_PITCH);
+  });
+}
+
+/** Where the wall clock was set: an hourglass at the foot of the ruler, and a thin broken line below it. */
+export function drawClockStep(paint: CanvasRenderingContext2D, ink: Palette, x: number, bottom: number): void {
+  const here = Math.round(x);
+  const top = RULER_END - 2 * GLASS - 1;
+  paint.fillStyle = ink.warn;
+  for (const [edge, tip] of [[top, top + GLASS + 1], [RULER_END, RULER_END - GLASS - 1]] as const) {
+    paint.beginPath();
+    paint.moveTo(here - GLASS + 0.5, edge);
+    paint.lineTo(here + GLASS + 0.5, edge);
+    paint.lineTo(here + 0.5, tip);
+    paint.fill();
+  }
+  for (let y = RULER_END + 3; y < bottom; y += 6) paint.fillRect(here, y, 1, 2);
+}
+
+function within(paint: CanvasRenderingContext2D, area: Area, draw: () => void): void {
+  paint.save();
+  paint.beginPath();
+  paint.rect(area.x, area.y, area.w, area.h);
+  paint.clip();
+  draw();
+  paint.restore();
 }
 
 /** 45 degree lines that start at the axis, so that they stay put while the view moves. */

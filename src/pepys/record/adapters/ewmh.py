@@ -14,10 +14,11 @@ from typing import Final
 import xcffib
 import xcffib.xproto
 
+from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
 from pepys.record.activity import EXCLUDED, Focus
-from pepys.record.adapters.x11.connection import Connection
+from pepys.record.adapters.x11.connection import AnswerLate, Connection, ServerSilent
 from pepys.record.adapters.x11.family import Family
 from pepys.record.adapters.x11.identity import Facts, IdentityReader, answer, longs
 from pepys.record.exclusions import Exclusions
@@ -56,9 +57,16 @@ class EwmhFocus:
             raise missing from error
         self._window = 0
         # Without a window manager nothing is ever in front, and nothing is told.
-        self._told = ("", "", False)
+        self._now = Focus(clock.now_ns(), "", "")
+        self._found: list[Focus | SourceEnded] = []
         self._fresh = True
         self._ended = self._closed = False
+        self._signs, self._heard_ns = 0, clock.now_ns()
+
+    @property
+    def heard_ns(self) -> int:
+        """When the server told something last, or answered."""
+        return self._heard_ns
 
     def fileno(self) -> int:
         """The connection's descriptor."""
@@ -66,27 +74,73 @@ class EwmhFocus:
 
     def poll(self) -> Sequence[Focus | SourceEnded]:
         """The window in front, when it is another one than last time or has another title."""
-        if self._ended:
-            return ()
-        found: list[Focus | SourceEnded] = []
-        try:
-            # Replies bring events along, of which no descriptor tells: look until there is none.
-            while self._heard() or self._fresh:
-                self._fresh = False
-                now = self._look()
-                if now != self._told:
-                    self._told = now
-                    found.append(Focus(self._clock.now_ns(), *now))
-        except xcffib.XcffibException:
-            self._ended = True
-            found.append(SourceEnded(self._clock.now_ns(), "source_closed", "the X server is gone"))
+        if not self._ended:
+            try:
+                self._connection.answered()
+                self._update()
+                self._see_signs()
+            except xcffib.XcffibException as error:
+                self._end(error)
+        found, self._found = self._found, []
         return found
+
+    def ping(self) -> None:
+        """Ask for a sign of life, once; not again before it has come."""
+        if not self._ended:
+            try:
+                self._connection.ping()
+            except xcffib.XcffibException as error:
+                self._end(error)
+
+    def now(self) -> Focus | None:
+        """What is in front now; see `activity.FocusSource`."""
+        if self._ended:
+            return None
+        until_ns = self._clock.now_ns() + limits.FOCUS_NOW_NS
+        self._connection.hurry = lambda: (until_ns - self._clock.now_ns()) / limits.NS_PER_S
+        try:
+            # Once that is answered, everything that changed before it was asked has been told.
+            self._connection.core.GetInputFocus().reply()
+            self._update()
+            self._see_signs()
+        except AnswerLate:
+            return None
+        except xcffib.XcffibException as error:
+            self._end(error)
+            return None
+        finally:
+            self._connection.hurry = None
+        return self._now
 
     def close(self) -> None:
         """Disconnect."""
         if not self._closed:
             self._closed = self._ended = True
             self._connection.disconnect()
+
+    def _end(self, error: xcffib.XcffibException) -> None:
+        self._ended = True
+        if isinstance(error, ServerSilent):
+            # Nothing that happened since its last sign of life was heard.
+            ended = SourceEnded(self._heard_ns, "source_closed", "the X server does not answer")
+        else:
+            ended = SourceEnded(self._clock.now_ns(), "source_closed", "the X server is gone")
+        self._found.append(ended)
+
+    def _see_signs(self) -> None:
+        if self._connection.signs != self._signs:
+            self._signs, self._heard_ns = self._connection.signs, self._clock.now_ns()
+
+    def _update(self) -> None:
+        # Replies bring events along, of which no descriptor tells: look until there is none.
+        while self._heard() or self._fresh:
+            # Whatever ends the look early, it is taken up again.
+            self._fresh = True
+            now = self._look()
+            self._fresh = False
+            if now != (self._now.app, self._now.title, self._now.excluded, self._now.window):
+                self._now = Focus(self._clock.now_ns(), *now)
+                self._found.append(self._now)
 
     def _heard(self) -> bool:
         """Whether an event that matters has come."""
@@ -96,7 +150,7 @@ class EwmhFocus:
                 matters = matters or event.atom == self._active or event.atom in self._reader.relevant
         return matters
 
-    def _look(self) -> tuple[str, str, bool]:
+    def _look(self) -> tuple[str, str, bool, int]:
         window = next(iter(self._windows(self._root, self._active, 1)), 0)
         if window != self._window:
             if self._window:
@@ -106,15 +160,15 @@ class EwmhFocus:
                 # Heard before it is read, or a change in between is never told.
                 self._connection.watch(window, _EVENTS)
         if not window:
-            return "", "", False
+            return "", "", False, 0
         facts = self._relatives(window)
         now = facts.get(window)
         if now is None:
-            return "", "", False  # gone
+            return "", "", False, 0  # gone
         if Family(facts, self._reader.client_of, self._root).excludes(window, override=False):
-            return EXCLUDED, "", True
+            return EXCLUDED, "", True, window
         # The class stands last; it names the application.
-        return (now.identity.applications or ("",))[-1], now.identity.title[:_TITLE_CHARS], False
+        return (now.identity.applications or ("",))[-1], now.identity.title[:_TITLE_CHARS], False, window
 
     def _relatives(self, window: int) -> dict[int, Facts | None]:
         """Facts of a window and of all that its being excluded may depend on."""

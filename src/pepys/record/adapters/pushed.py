@@ -170,11 +170,17 @@ class PushedSource:
                 events.append(Changed(self._changed_ns))
             self._resized_ns = self._changed_ns = 0
             if self._ended is None and self._silent():
-                self._ended = SourceEnded(self.clock.now_ns(), "device_lost", f"{self.name} does not answer")
+                # Nothing is known of what came after its last sign of life.
+                self._ended = SourceEnded(self._alive_ns, "device_lost", f"{self.name} does not answer")
             if self._ended is not None:
                 events.append(self._ended)
                 self._told_end = True
         return events
+
+    @property
+    def alive_ns(self) -> int | None:
+        """When the deliverer last showed that it lives; None where it may rest for as long as it likes."""
+        return None if self._silent_ns is None else self._alive_ns
 
     def wake_ns(self) -> int | None:
         """When to look whether the deliverer still lives."""

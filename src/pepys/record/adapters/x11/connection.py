@@ -6,7 +6,8 @@ Invariants:
 - that verdict holds for every connection to the display that was there by then: the others do not wait in their turn;
 - connecting to a local server that hangs takes no longer either, and leaves neither a thread nor a descriptor;
 - one client has one event mask a window: `watch` adds to what this connection listens to there already;
-- answers to requests that nobody waits for are dropped, never mistaken for events.
+- answers to requests that nobody waits for are dropped, never mistaken for events;
+- whether the server lives can be asked without waiting for the answer (`ping`).
 
 What events mean is left to the source, its target, its pointer and its masks.
 """
@@ -20,8 +21,8 @@ import struct
 import sys
 import threading
 import weakref
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import xcffib
 
@@ -43,8 +44,6 @@ EXTENSIONS: Final = {
 OF_MASKS: Final = (res, shape)
 """Extensions whose events and answers the masks decode."""
 
-_QUERY_POINTER: Final = 38
-_POINTER_PLACE: Final = struct.Struct("=x?10xIhhhh")
 _LOCAL: Final = re.compile(r"(?:unix)?:(\d+)(?:\.\d+)?")
 _SOCKET: Final = "/tmp/.X11-unix/X"
 _HELLO: Final = struct.pack("=BxHHHHxx", 0x6C if sys.byteorder == "little" else 0x42, 11, 0, 0, 0)
@@ -54,6 +53,10 @@ _OUTPUTS_OF_XWAYLAND: Final = "XWAYLAND"
 
 class ServerSilent(xcffib.XcffibException):  # type: ignore[misc]  # xcffib carries no types
     """The server is there and does not answer."""
+
+
+class AnswerLate(xcffib.XcffibException):  # type: ignore[misc]  # xcffib carries no types
+    """An answer has not come within `Connection.hurry`; the server may well be alive."""
 
 
 class _Verdict:
@@ -96,6 +99,11 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
         """Kept: a connection that is gone does not tell it any more."""
         self.quiet_events: set[int] = set()
         """Numbers of events that `next_event` gives as a bare number."""
+        self.signs = 0
+        """Grows with each event and each answer: while it does, the server lives."""
+        self._pinged: int | None = None
+        self.hurry: Callable[[], float] | None = None
+        """How many seconds are left to wait for answers, asked each time; None for as long as a server may think."""
         self._watched: dict[int, int] = {}
         self._reply, self._error = xcffib.ffi.new("void **"), xcffib.ffi.new("xcb_generic_error_t **")
 
@@ -114,16 +122,22 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
 
         Raises:
             ServerSilent: nothing came for `limits.X11_SILENCE_S`, here or on another connection to the display.
+            AnswerLate: there was no time left for that; nothing is known of the server.
             xcffib.XcffibException: the request failed, or the connection is over.
         """
         reply, error, lib = self._reply, self._error, xcffib.lib
         reply[0] = error[0] = xcffib.ffi.NULL
         lib.xcb_flush(self._conn)
         while not lib.xcb_poll_for_reply(self._conn, sequence, reply, error):
-            if not select.select([self.descriptor], [], [], 0 if self._verdict.silent else X11_SILENCE_S)[0]:
-                self._verdict.silent = True
-                raise ServerSilent("the X server does not answer")
+            if self.hurry is not None and not self._verdict.silent:
+                left_s = self.hurry()
+                if left_s <= 0 or not select.select([self.descriptor], [], [], left_s)[0]:
+                    lib.xcb_discard_reply(self._conn, sequence)
+                    raise AnswerLate("the X server has not answered yet")
+            elif not select.select([self.descriptor], [], [], 0 if self._verdict.silent else X11_SILENCE_S)[0]:
+                self.give_up()
         self.invalid()
+        self.signs += 1
         if error[0] != xcffib.ffi.NULL:
             # Taken over by a finalizer, for the exception looks into it.
             failed = xcffib.ffi.gc(error[0], xcffib.c_free)
@@ -136,6 +150,45 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
         data = xcffib.ffi.gc(reply[0], xcffib.c_free)
         length = xcffib.ffi.cast("xcb_generic_reply_t *", data).length
         return xcffib.CffiUnpacker(data, known_max=32 + length * 4)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a `ping` was sent whose answer nobody has seen."""
+        return self._pinged is not None
+
+    def ping(self) -> None:
+        """Ask for a sign of life without waiting for it; nothing is asked while an earlier question is open."""
+        if self._pinged is None:
+            self._pinged = int(self.core.GetInputFocus().sequence)
+            self.flush()
+
+    def answered(self) -> bool:
+        """Look for the answer of a `ping`; whether none is open any more.
+
+        It may bring events along, of which no descriptor tells: hear them after it.
+        """
+        if self._pinged is None:
+            return True
+        reply, error = self._reply, self._error
+        reply[0] = error[0] = xcffib.ffi.NULL
+        if not xcffib.lib.xcb_poll_for_reply(self._conn, self._pinged, reply, error):
+            return False
+        self._pinged = None
+        # Neither is there when the connection is over: that is told by the next event.
+        for found in (reply[0], error[0]):
+            if found != xcffib.ffi.NULL:
+                xcffib.c_free(found)
+                self.signs += 1
+        return True
+
+    def give_up(self) -> None:
+        """The server has been silent for too long: so it is for every connection to the display that is there.
+
+        Raises:
+            ServerSilent: always.
+        """
+        self._verdict.silent = True
+        raise ServerSilent("the X server does not answer")
 
     def reply_bytes(self, sequence: int) -> Any:
         """The whole answer to a request as a writable buffer, not taken apart; it lives as long as any view of it."""
@@ -160,6 +213,7 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
             if event == xcffib.ffi.NULL:
                 self.invalid()
                 return None
+            self.signs += 1
             event = xcffib.ffi.gc(event, xcffib.c_free)
             number = event.response_type & 0x7F
             if number in self.quiet_events:
@@ -205,37 +259,6 @@ class Connection(xcffib.Connection):  # type: ignore[misc]  # xcffib carries no 
     def first_event(self, key: Any) -> int:
         """The number of an extension's first event."""
         return int(xcffib.lib.xcb_get_extension_data(self._conn, key.c_key).first_event)
-
-
-class PointerPlace(NamedTuple):
-    """Where the pointer is: the child of the window that is under it, its place on the root and in the window."""
-
-    child: int
-    root_x: int
-    root_y: int
-    x: int
-    y: int
-
-
-class PointerQuery:
-    """Asks where the pointer is, as often as it must be asked."""
-
-    def __init__(self, connection: Connection, window: int) -> None:
-        self._connection, self._window = connection, window
-        self._request = Request(connection, None, _QUERY_POINTER, "I", answered=True)
-
-    def send(self) -> int:
-        """Ask; `read` takes what this returns."""
-        return self._request.send(self._window)
-
-    def read(self, sequence: int) -> PointerPlace | None:
-        """The answer; None while the pointer is on another screen.
-
-        Raises:
-            xcffib.XcffibException: the window is gone, or the server failed.
-        """
-        same_screen, *place = _POINTER_PLACE.unpack_from(self._connection.reply_bytes(sequence))
-        return PointerPlace(*place) if same_screen else None
 
 
 class Request:

@@ -118,8 +118,31 @@ def _open(connection: Connection, display: str, name: SourceName, wish: Wish, cl
     there = connection.extensions(EXTENSIONS)
     masks = _masks(connection, wish, clock)
     target = _target(connection, display, name, there, masks)
+    _try_pixel(connection, target)
     shown = display if name.kind == "display" else str(name)
     return X11Source(connection, target, shown, there, masks, clock, pointer=wish.pointer, fps=wish.fps)
+
+
+def _try_pixel(connection: Connection, target: Target) -> None:
+    """Read one pixel and let it go: a client may be allowed in and yet not be shown anything.
+
+    Raises:
+        DeviceMissing: the server refuses.
+    """
+    from xcffib import xproto
+
+    place = target.readable()
+    if place is None:
+        return
+    try:
+        connection.core.GetImage(xproto.ImageFormat.ZPixmap, *place, 1, 1, 0xFFFFFFFF).reply()
+    except xproto.AccessError as error:
+        raise DeviceMissing(
+            f"{target.words} may not be read: the X server lets this client in without that right",
+            "let it be a trusted client: take the cookie that the desktop's own programs have (XAUTHORITY)",
+        ) from error
+    except (xproto.MatchError, xproto.DrawableError):
+        return  # it was just closed or made smaller; its events tell
 
 
 def _masks(connection: Connection, wish: Wish, clock: Clock) -> WindowMasks | None:

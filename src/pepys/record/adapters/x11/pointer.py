@@ -8,8 +8,9 @@ picture, which may be a part of the screen or one window. A program that hides t
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import xcffib
@@ -18,11 +19,44 @@ from xcffib import xfixes
 
 from pepys.limits import POINTER_IDLE_NS, POINTER_MOVING_NS
 from pepys.record.adapters.regions import Rect
-from pepys.record.adapters.x11.connection import Connection
+from pepys.record.adapters.x11.connection import Connection, Request
 from pepys.record.ports import Bgra
 
 _DISPLAY_CURSOR: Final = 1
+_QUERY_POINTER: Final = 38
+_POINTER_PLACE: Final = struct.Struct("=x?10xIhhhh")
 _ARROW_PX: Final = 16
+
+
+class PointerPlace(NamedTuple):
+    """Where the pointer is: the child of the window that is under it, its place on the root and in the window."""
+
+    child: int
+    root_x: int
+    root_y: int
+    x: int
+    y: int
+
+
+class PointerQuery:
+    """Asks where the pointer is, as often as it must be asked."""
+
+    def __init__(self, connection: Connection, window: int) -> None:
+        self._connection, self._window = connection, window
+        self._request = Request(connection, None, _QUERY_POINTER, "I", answered=True)
+
+    def send(self) -> int:
+        """Ask; `read` takes what this returns."""
+        return self._request.send(self._window)
+
+    def read(self, sequence: int) -> PointerPlace | None:
+        """The answer; None while the pointer is on another screen.
+
+        Raises:
+            xcffib.XcffibException: the window is gone, or the server failed.
+        """
+        same_screen, *place = _POINTER_PLACE.unpack_from(self._connection.reply_bytes(sequence))
+        return PointerPlace(*place) if same_screen else None
 
 
 class Pointer:

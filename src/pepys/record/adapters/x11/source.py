@@ -7,7 +7,8 @@ Invariants:
 - replies bring events along into the client library's queue, where no descriptor tells of them: each round trip ends
   with looking there;
 - pixels are read, then events, then masks are laid over them: what was mapped before the reading is known by then;
-- whatever the server does (resize, silence, death), no method of the port raises for it: it becomes an event.
+- whatever the server does (resize, silence, death), no method of the port raises for it: it becomes an event;
+- whether the server lives is known without waiting (`signs`).
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from xcffib import xfixes, xproto
 
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
-from pepys.limits import NS_PER_S, PATCHES_A_CAPTURE, X11_EVENTS_A_PUMP, X11_PING_NS, X11_PUMP_NS
+from pepys.limits import NS_PER_S, PATCHES_A_CAPTURE, X11_EVENTS_A_PUMP, X11_PUMP_NS
 from pepys.record.adapters.regions import Rect, plan
 from pepys.record.adapters.x11.changes import BoxChanges, Changes, ComparedChanges, RegionChanges
 from pepys.record.adapters.x11.connection import Connection, ServerSilent
 from pepys.record.adapters.x11.pointer import Pointer
 from pepys.record.adapters.x11.reader import open_reader
+from pepys.record.adapters.x11.signs import Signs
 from pepys.record.adapters.x11.view import Gone, Target
 from pepys.record.ports import Bgra, Changed, Geometry, Patch, Resized, SourceEnded, VideoCapabilities, VideoEvent
 
@@ -81,7 +83,7 @@ class X11Source:
             self._pointer = Pointer(connection, self._root, self._where, Rect(0, 0, *target.size))
         elif pointer:
             without.append("no XFIXES: no pointer")
-        self._ping_ns = clock.now_ns() + X11_PING_NS
+        self._signs = Signs(connection, clock)
         self.capabilities = VideoCapabilities(
             self._changes.kind,
             "embedded" if self._pointer is not None else "absent",
@@ -104,10 +106,18 @@ class X11Source:
                 self._pump()
                 if self._look() and not self._behind:
                     self._pump()
+                if self._connection.asked and self._connection.answered():
+                    self._pump()
+                self._signs.look()
             except xcffib.XcffibException as error:
                 self._fail(error)
         events, self._events = self._events, []
         return events
+
+    @property
+    def alive_ns(self) -> int:
+        """When the server last showed that it lives, by an event or an answer."""
+        return self._signs.alive_ns
 
     def wake_ns(self) -> int | None:
         """When to look at the pointer, the picture or the masks next, or whether the server lives."""
@@ -115,7 +125,7 @@ class X11Source:
             return None
         if self._behind:
             return self._clock.now_ns()  # what waits in the library's queue no descriptor tells of
-        due = [self._ping_ns, self._changes.due_ns(), self._masks.due_ns() if self._masks is not None else None]
+        due = [self._signs.due_ns, self._changes.due_ns(), self._masks.due_ns() if self._masks is not None else None]
         if self._pointer is not None:
             due.append(self._pointer.due_ns)
         return min(moment for moment in due if moment is not None)
@@ -137,6 +147,7 @@ class X11Source:
                 self._events.append(Changed(self._clock.now_ns()))
                 return []
             patches = self._read(self._wanted(align))
+            self._signs.note()
             if not self._pump():
                 # What is still unheard may tell of a window that must not be seen: look again, rather than show it.
                 self._whole = True
@@ -280,11 +291,6 @@ class X11Source:
                 self._events.append(Changed(now_ns))
         if self._masks is not None and self._masks.look(now_ns) and self._unmasked():
             self._events.append(Changed(now_ns))
-        if now_ns >= self._ping_ns and not asked:
-            self._connection.core.GetInputFocus().reply()
-            asked = True
-        if asked:
-            self._ping_ns = now_ns + X11_PING_NS
         return asked
 
     # --- pixels
@@ -364,13 +370,17 @@ class X11Source:
 
     def _fail(self, error: xcffib.XcffibException) -> None:
         words = self._target.words
+        self._signs.note()
         if isinstance(error, ServerSilent):
-            self._end(f"{words}: the X server does not answer", "device_lost")
+            # What came before its last sign of life was seen; what is shown after it nobody knows.
+            self._end(f"{words}: the X server does not answer", "device_lost", self._signs.alive_ns)
         elif isinstance(error, xcffib.Error):
             self._end(f"{words}: the X server refuses to show it ({type(error).__name__})", "device_lost")
         else:
             self._end(f"{words}: the X server has ended")
 
-    def _end(self, message: str, reason: Literal["source_closed", "device_lost"] = "source_closed") -> None:
+    def _end(
+        self, message: str, reason: Literal["source_closed", "device_lost"] = "source_closed", at_ns: int | None = None
+    ) -> None:
         self._ended = True
-        self._events.append(SourceEnded(self._clock.now_ns(), reason, message))
+        self._events.append(SourceEnded(self._clock.now_ns() if at_ns is None else at_ns, reason, message))

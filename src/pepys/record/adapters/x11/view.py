@@ -15,8 +15,9 @@ from xcffib import xproto
 from pepys.errors import DeviceMissing
 from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11 import monitors
-from pepys.record.adapters.x11.connection import Connection, PointerQuery
+from pepys.record.adapters.x11.connection import Connection
 from pepys.record.adapters.x11.format import PixelFormat, format_of
+from pepys.record.adapters.x11.pointer import PointerQuery
 from pepys.record.sources import REGION_SMALLEST
 
 

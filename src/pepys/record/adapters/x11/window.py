@@ -16,8 +16,9 @@ import xcffib
 from xcffib import composite, xproto
 
 from pepys.errors import DeviceMissing
-from pepys.record.adapters.x11.connection import Connection, PointerQuery
+from pepys.record.adapters.x11.connection import Connection
 from pepys.record.adapters.x11.format import format_of
+from pepys.record.adapters.x11.pointer import PointerQuery
 from pepys.record.adapters.x11.view import Gone
 
 _NONE: Final = 0

@@ -19,11 +19,13 @@ import xcffib.xproto
 
 from pepys import limits
 from pepys.clock import Clock
+from pepys.record.activity import WindowShown
 from pepys.record.adapters.regions import Rect
 from pepys.record.adapters.x11.connection import Connection
 from pepys.record.adapters.x11.family import Family
 from pepys.record.adapters.x11.identity import IdentityReader
 from pepys.record.adapters.x11.windows_shown import Layer, around, shown
+from pepys.record.adapters.x11.windows_told import told
 from pepys.record.adapters.x11.windows_top import Change
 from pepys.record.adapters.x11.windows_tree import WindowTree
 from pepys.record.exclusions import Exclusions
@@ -108,6 +110,10 @@ class WindowMasks:
         if unread:
             self._family.changed()
         return self._top_excluded(top) or self._family.excludes(window, override=False)
+
+    def told(self, within: Rect, most: int) -> tuple[WindowShown, ...]:
+        """What is told of the windows that can be seen `within` the root, topmost first, judged as their pixels are."""
+        return told(self._tree, self._hides, within, most)
 
     def _update(self, change: Change) -> bool:
         """Work out the region anew; whether masking may have changed.
