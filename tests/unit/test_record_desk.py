@@ -122,3 +122,15 @@ def test_titles_alone_are_noted_seldom_and_places_soon(beside: Beside) -> None:
     beside.sees("done", left=5)
     beside.run(12)
     assert isinstance(beside.noted[-1], WindowsNoted) and beside.noted[-1].windows[0][1] == "done", "the last is noted"
+
+
+def test_what_is_told_as_the_span_ends_is_counted_and_nothing_lies_past_its_end(beside: Beside) -> None:
+    beside.run(9)
+    until_ns = beside.base_ns + 9_900_000_000
+    beside.did(10.3)  # the wall of the next ten seconds, and of the span
+    beside.clock.advance(1_300_000_000)
+    beside.sees("too late")
+    beside.track.end(until_ns)
+    (counted,) = [item for item in beside.noted if isinstance(item, InputCounted)]
+    assert counted.keys == 1 and counted.at_ns + counted.duration_ns == _AT + until_ns - beside.base_ns
+    assert all(item.at_ns <= _AT + until_ns - beside.base_ns for item in beside.noted if isinstance(item, WindowsNoted))

@@ -73,7 +73,7 @@ class DeskTrack:
             # The moment of an input is known to a while only: none is left out for that.
             past = self._loop.clock.now_ns() - until_ns > limits.LATE_NS
             for _ in range(limits.DESK_LAST_TAKES):
-                if self._take(until_ns if past else None) is None or not self._source.behind:
+                if self._take(until_ns, late=not past) is None or not self._source.behind:
                     break
             self._ledger.end(until_ns)
             self._place = None
@@ -92,8 +92,11 @@ class DeskTrack:
         if busy is not None:
             self._wait(busy=busy)
 
-    def _take(self, until_ns: int | None = None) -> bool | None:
-        """Take what the source tells, of inputs those `until_ns`: whether it told anything, or None when it is over."""
+    def _take(self, until_ns: int | None = None, *, late: bool = False) -> bool | None:
+        """Take what the source tells: whether it told anything, or None when it is over.
+
+        Of inputs those `until_ns`; with `late` those that are told of later count as of then.
+        """
         inputs: list[Input] = []
         turned_ns = self._loop.turned_ns
         missed = bool(turned_ns) and self._loop.clock.now_ns() - turned_ns > limits.LATE_MUCH_NS
@@ -112,8 +115,11 @@ class DeskTrack:
                 self._windows = item
             elif until_ns is None or item.at_ns <= until_ns:
                 inputs.append(item)
+            elif late and not missed:
+                inputs.append(item._replace(at_ns=until_ns))
         self._ledger.take(inputs)
-        self._note_windows()
+        if until_ns is None or (self._windows is not None and self._windows.at_ns <= until_ns):
+            self._note_windows()
         if not self._source.behind and until_ns is None:
             self._ledger.look(self._loop.clock.now_ns())
         return told or self._source.behind
