@@ -52,10 +52,10 @@ check: $(STAMPS)/pepys $(STAMPS)/dev
 	$(BIN)/python build_ui.py run check
 	$(BIN)/python build_ui.py test
 
-bench: $(STAMPS)/pepys $(STAMPS)/dev $(STAMPS)/system-bench
+bench: $(STAMPS)/pepys $(STAMPS)/dev $(STAMPS)/system-test $(STAMPS)/system-bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(STAMPS)/pepys $(STAMPS)/dev
+soak: $(STAMPS)/pepys $(STAMPS)/dev $(STAMPS)/system-test $(STAMPS)/system-bench
 	$(BIN)/python -m pytest -m soak tests/soak --timeout 0 $(ARGS)
 
 ui: $(STAMPS)/build
