@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pepys.bench import desktop, health_kills, health_lasting, health_random
+from pepys.bench import desktop, health_host, health_kills, health_lasting, health_random
 from pepys.bench.faults_course import PROGRAMS
 from pepys.bench.figures import Figure
 from pepys.bench.plan import Bench
@@ -48,6 +48,7 @@ class Measure:
 MEASURES: Final = {
     "kills": Measure("media lost by a kill", health_kills.kills, health_kills.KILLS, each_s=7.0),
     "pauses": Measure("what is recorded of a pause", health_kills.pauses, health_kills.PAUSES, each_s=1.4),
+    "host": Measure("how long the host is held up", health_host.host, health_host.PAUSES, each_s=1.8),
     "random": Measure("random sequences", health_random.sequences, seconds=health_random.SECONDS),
     "cycles": Measure("what sessions leave behind", health_lasting.cycles, health_lasting.CYCLES, each_s=2.4),
     "slope": Measure("memory over an hour", health_lasting.slope, seconds=health_lasting.SLOPE_S, programs=_FFMPEG),

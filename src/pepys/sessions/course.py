@@ -51,6 +51,7 @@ class Course:
         self._clock = backing.clock
         self._feed = feed
         self._lags = lags
+        self._event_lags = Lags()
         self._operation = asyncio.Lock()
         self._recording: Recording | None = None
         self._beginning = False
@@ -103,12 +104,13 @@ class Course:
             notices=self._departing.notices,
             countdown_s=self._countdown.left_s,
             lags=self._lags,
+            event_lags=self._event_lags,
             last=self._last,
         )
 
     async def take_over(self) -> None:
         """Adopt the newest recorder that lives; send the others away; recover the sessions of those that do not."""
-        self._chart = new_chart(self._changed)
+        self._chart = new_chart(self._changed, self._event_lags)
         await self._backing.look()
         for path, run in self._backing.survivors():
             if self._recording is None and run.protocol == PROTOCOL:
@@ -165,7 +167,7 @@ class Course:
         self._session, self._name = live.session, name
         live.left_out = recordings.left_out(live.status.get("tracks", []), at_start=False)
         state, health = live.status["state"], region_health(_health(live.status))
-        self._chart = restore(configuration(state, health), self._changed)
+        self._chart = restore(configuration(state, health), self._changed, self._event_lags)
 
     async def _listen(self, live: Recording, timeout_s: float) -> None:
         self._recording = live

@@ -15,7 +15,9 @@ from typing import Any, Final, cast
 from statemachine import State, StateChart
 from statemachine.orderedset import OrderedSet
 
+from pepys.clock import SystemClock
 from pepys.model.health import HEALTH, STEPS, shortest, way
+from pepys.record.lags import Lags
 
 REGIONS: Final = ("video", "audio", "shots")
 ENDED: Final = frozenset({"completed", "failed"})
@@ -43,6 +45,7 @@ class SessionChart(StateChart[Any]):
 
     Args:
         changed: called after every transition.
+        lags: told how long each event took to handle, with all that `changed` does.
     """
 
     allow_event_without_transition = False
@@ -88,9 +91,19 @@ class SessionChart(StateChart[Any]):
         | ending.to(interrupted)
     )
 
-    def __init__(self, changed: Callable[[], None] | None = None, **kwargs: Any) -> None:
-        self._changed = changed
+    def __init__(self, changed: Callable[[], None] | None = None, lags: Lags | None = None, **kwargs: Any) -> None:
+        self._changed, self._lags = changed, lags
         super().__init__(**kwargs)
+
+    def send(self, event: str, *args: Any, **kwargs: Any) -> Any:
+        """As any chart's, timed."""
+        clock = SystemClock()
+        begun_ns = clock.now_ns()
+        try:
+            return super().send(event, *args, **kwargs)
+        finally:
+            if self._lags is not None:
+                self._lags.add(clock.now_ns() - begun_ns)
 
     def after_transition(self) -> None:
         """Tell the owner; being no coroutine keeps every event whole: nothing comes between it and what follows."""
@@ -128,18 +141,18 @@ class SessionChart(StateChart[Any]):
         return [str(value) for value in self.configuration_values]
 
 
-def new_chart(changed: Callable[[], None] | None = None) -> SessionChart:
+def new_chart(changed: Callable[[], None] | None = None, lags: Lags | None = None) -> SessionChart:
     """A chart in `idle`."""
-    return SessionChart(changed)
+    return SessionChart(changed, lags)
 
 
-def restore(saved: Iterable[str], changed: Callable[[], None] | None = None) -> SessionChart:
+def restore(saved: Iterable[str], changed: Callable[[], None] | None = None, lags: Lags | None = None) -> SessionChart:
     """A chart in the states that `save` gave.
 
     Raises:
         ValueError: they are not the states of one moment.
     """
-    chart = new_chart(None)
+    chart = new_chart(None, lags)
     active = list(saved)
     wanted = OrderedSet(SessionChart.states_map[value] for value in active if value in SessionChart.states_map)
     if len(wanted) != len(active) or sum(value in _TOP for value in active) != 1:

@@ -36,7 +36,7 @@ class Steering(Course):
             self._recording, self._session, self._last = None, None, None
             self._restarts.forget()
             if self._chart.state != "idle":
-                self._chart = new_chart(self._changed)
+                self._chart = new_chart(self._changed, self._event_lags)
             self._chart.send("start")
             try:
                 live = await self._begin_new(request)
@@ -174,7 +174,7 @@ class Steering(Course):
             self._session, self._recording = session, None
             self._restarts.forget()
             self._stored = await self._backing.figures(session)
-            self._chart = restore(configuration("interrupted"), self._changed)
+            self._chart = restore(configuration("interrupted"), self._changed, self._event_lags)
         self._name = seen.name
         return session
 

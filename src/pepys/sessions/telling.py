@@ -28,6 +28,7 @@ def status(
     notices: list[dict[str, str]],
     countdown_s: int | None,
     lags: Lags | None,
+    event_lags: Lags,
     last: Message | None,
 ) -> Message:
     """The document.
@@ -43,6 +44,7 @@ def status(
         notices: what else the user must know.
         countdown_s: seconds until the session begins.
         lags: the turns of the host's loop.
+        event_lags: what the statechart's events took.
         last: how the last session ended.
     """
     started = told.get("started_wall_ns")
@@ -68,7 +70,12 @@ def status(
         "last_restart": restarts.last,
         "notices": [*notices, *again],
         "recorder": {"pid": live.pid} if live is not None else None,
-        "host": {"loop_longest_ms": None if lags is None else lags.to_json()["longest_ms"]},
+        "host": _host(lags, event_lags),
         **{key: told[key] for key in _PASSED_ON if key in told},
         "last": last,
     }
+
+
+def _host(lags: Lags | None, event_lags: Lags) -> Message:
+    longest_ms = None if lags is None else lags.to_json()["longest_ms"]
+    return {"loop_longest_ms": longest_ms, "event_p99_ms": event_lags.to_json()["p99_ms"]}
