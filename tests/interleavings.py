@@ -228,7 +228,9 @@ def play(loop: Timeless, sequence: Sequence[str], known: Container[object] = ())
         await asyncio.sleep(1e-6)
         return Played(world.wrong, marks, living)
 
-    return loop.run_until_complete(go())
+    played = loop.run_until_complete(go())
+    loop.charts.take_back()
+    return played
 
 
 def every(depth: int) -> Iterator[tuple[str, ...]]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import selectors
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from statemachine.orderedset import OrderedSet
+
 from pepys import errors, limits
 from pepys.clock import FakeClock
 from pepys.errors import Busy, DeviceMissing, NotFound
+from pepys.record.lags import Lags
 from pepys.record.runfile import RunFile
 from pepys.record.spec import PROTOCOL, RecordSpec
 from pepys.record.wire import LineReader, Message, encode_line, reply_error, reply_ok
@@ -24,6 +28,7 @@ from pepys.sessions.backing import Backing
 from pepys.sessions.link import RecorderLink
 from pepys.sessions.recording import Ended, Recording
 from pepys.sessions.start import StartRequest
+from pepys.sessions.statechart import SessionChart
 
 
 class _Jumping(selectors.DefaultSelector):
@@ -39,10 +44,10 @@ class _Jumping(selectors.DefaultSelector):
 
 
 class Timeless(asyncio.SelectorEventLoop):
-    """An event loop on a made-up clock; no thread and no socket may be waited for in it."""
+    """An event loop on a made-up clock, with charts; no thread and no socket may be waited for in it."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock, self.charts = FakeClock(), Charts()
         super().__init__(_Jumping(self.clock))
 
     def time(self) -> float:
@@ -283,6 +288,31 @@ class World:
 
     def _of(self, run: RunFile) -> Recorder:
         return next(recorder for recorder in self.recorders if recorder.pid == run.pid)
+
+
+class Charts:
+    """Charts that are used again, one world after the other: to make one costs more than a second of a recording."""
+
+    def __init__(self) -> None:
+        self._given: list[SessionChart] = []
+        self._back: list[SessionChart] = []
+
+    def new(self, changed: Callable[[], None] | None = None, lags: Lags | None = None) -> SessionChart:
+        """What `new_chart` gives: a chart in `idle` that knows of nothing before."""
+        chart = self._back.pop() if self._back else SessionChart()
+        chart._changed, chart._lags = changed, lags
+        self._given.append(chart)
+        return chart
+
+    def take_back(self) -> None:
+        """The world is over: none of its charts is asked for anything any more."""
+        for chart in self._given:
+            chart._changed = chart._lags = None
+            chart.history_values.clear()
+            chart.configuration = OrderedSet([SessionChart.idle])
+            chart._engine = chart._get_engine()
+        self._back += self._given
+        self._given.clear()
 
 
 def short_limits() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from pepys import limits
+from pepys.sessions import course, statechart, steering
 from pepys.sessions import recording as recordings
 from tests import interleavings
 from tests.interleavings import ROOT, explore, play, seldom_collected
@@ -26,6 +27,8 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Timeless]:
         monkeypatch.setattr(limits, name, value)
     monkeypatch.setattr(recordings, "signal_run", lambda run, number, clock: World.latest().signal(run, number))
     timeless = Timeless()
+    for module in (course, statechart, steering):
+        monkeypatch.setattr(module, "new_chart", timeless.charts.new)
     yield timeless
     asyncio.set_event_loop(None)
     timeless.close()

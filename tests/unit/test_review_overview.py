@@ -13,7 +13,7 @@ from pepys import limits
 from pepys.errors import NotFound
 from pepys.limits import NS_PER_S
 from pepys.model.artifacts import ScreenText, Summary, TextLine, Utterance, Word, to_json
-from pepys.model.session import Focus, Gap, Note, Session, Track
+from pepys.model.session import ClockStep, Focus, Gap, Note, Session, Track
 from pepys.review.apps import stretches
 from pepys.review.items import items
 from pepys.review.overview import overview
@@ -56,6 +56,17 @@ def test_overview_stays_small_whatever_is_in_it(store: Store) -> None:
     texts = Texts(summary=Summary(wide, wide * 20, (wide,) * 40))
     told = overview(monster, texts, Extras())
     assert _sent(told) < limits.OVERVIEW_BYTES
+
+
+def test_overview_tells_the_longest_idle_times_and_steps_of_the_clock(store: Store) -> None:
+    base = Shelf(store).session(two_spans(store).session)
+    idle = tuple((n * 10 * NS_PER_S, (n * 10 + 1 + n % 7) * NS_PER_S) for n in range(2_000))
+    steps = tuple(ClockStep(n * NS_PER_S, -n * NS_PER_S) for n in range(100))
+    told = overview(replace(base, idle=idle, clock_steps=steps), Texts(), Extras())
+    assert _sent(told) < limits.OVERVIEW_BYTES
+    assert len(told["idle"]) == 120 and all(end - start == 7_000 for start, end in told["idle"])
+    assert told["idle"] == sorted(told["idle"])
+    assert told["clock_steps"][-1] == {"at_ms": 99_000, "step_ms": -99_000} and len(told["clock_steps"]) == 20
 
 
 def test_overview_stays_small_with_many_sources_that_came_and_went(store: Store) -> None:

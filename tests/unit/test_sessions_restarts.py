@@ -190,7 +190,7 @@ def test_a_machine_that_slept_is_no_recorder_that_hangs(home: Path, monkeypatch:
         await host.open()
         try:
             await host.start(StartRequest())
-            for _ in range(40):  # each time another hour: far more looks are silent than are allowed in a row
+            for _ in range(12):  # each time another hour: far more looks are silent than are allowed in a row
                 with host.subscribe() as updates:
                     clock.by_ns += 3600 * S
                     while (await anext(updates))["push"] != "levels":  # it beats

@@ -142,8 +142,10 @@ async def test_a_page_that_does_not_keep_up_gets_the_latest(store: Store) -> Non
     for n in range(1, 100):
         feed.status({"n": n})
         feed.levels({"audio.mic": {"peaks": [-n]}})
+        feed.countdown(100 - n)
         feed.changed([f"session {n % 3}"])
     assert await anext(events) == ("status", {"n": 99})
+    assert await anext(events) == ("countdown", {"left_s": 1})
     assert await anext(events) == ("levels", {"audio.mic": {"peaks": [-99]}})
     told = [await anext(events) for _ in range(3)]
     assert sorted(told, key=str) == [("sessions", {"id": f"session {n}"}) for n in range(3)]

@@ -254,6 +254,9 @@ describe("holes", () => {
     const held = ranges([0, 10], [10.3, 20]);
     expect(overHole(held, 9.99, 0.5)).toBeCloseTo(10.301);
     expect(overHole(held, 5, 0.5)).toBeNull();
+    // One that waits two frames before the end of a range is at its end.
+    expect(overHole(ranges([0, 7.04], [7.2, 9]), 6.997, 0.5)).toBeNull();
+    expect(overHole(ranges([0, 7.04], [7.2, 9]), 6.997, 0.5, 0.1)).toBeCloseTo(7.201);
     expect(overHole(ranges([0, 10], [11, 20]), 9.99, 0.5)).toBeNull();
   });
 

@@ -4,7 +4,7 @@ import { layDays, rowTop, totalHeight, visible } from "../src/list/layout";
 import { healthWord, stateWord } from "../src/list/words";
 import { crop, group, ofKind, pieces } from "../src/search/groups";
 import { bytes, cost, length, lengthInFull, marginDay, position, roughly } from "../src/time/format";
-import { clocksOf, detailWords, restartsWords, settled, startsAgain, warnings } from "../src/live/health";
+import { clocksOf, detailWords, restartsWords, settled, sharedDetail, startsAgain, warnings } from "../src/live/health";
 import { triggerWords } from "../src/session/points";
 import { idleAt, idleSentence, idleTotal, stepSentence } from "../src/time/away";
 import { gapSentence, gapsOf, listed } from "../src/time/gaps";
@@ -69,6 +69,12 @@ describe("health", () => {
     expect(bad[1]).toMatch(/^The disk is nearly full: 8 min left/);
     expect(bad.slice(2)).toEqual(["The disk does not keep up: 3 pieces refused.", "A recorder is old."]);
     expect(settled("Stands still for 3 s")).toBe(settled("Stands still for 12 s"));
+  });
+
+  it("says once what all tracks say alike", () => {
+    const silent = track({ state: "degraded", detail: "no sign of life from the recorder for 7 s" });
+    expect(sharedDetail([silent, { ...silent, track: "shots" }, track({ state: "off" })])).toBe(silent.detail);
+    expect([sharedDetail([silent]), sharedDetail([silent, track({})]), sharedDetail([track({ detail: "x" }), track({ detail: "x" })])]).toEqual(["", "", ""]);
   });
 
   it("tells a recorder that is started again from one that is no more", () => {

@@ -170,7 +170,7 @@ class Disk:
             return None
         (first_ns, first, free), (last_ns, last, still_free) = self._past[0], self._past[-1]
         used = max(last - first, free - still_free)
-        if used <= 0 or last_ns <= first_ns:
+        if used <= 0 or last_ns - first_ns < limits.DISK_RATE_MIN_NS:
             return None
         usable = max(0, self.free_bytes - self._reserve_bytes)
         return usable * (last_ns - first_ns) // used // limits.NS_PER_S
@@ -206,7 +206,7 @@ class Disk:
     def _warning(self) -> str:
         """Each threshold is told of once; again only after the room lasted twice as long."""
         left = self.seconds_left
-        if left is None or self._past[-1][0] - self._past[0][0] < limits.DISK_RATE_MIN_NS:
+        if left is None:
             return ""
         passed = sum(left < low_s for low_s in limits.DISK_LOW_S)
         if passed > self._told:

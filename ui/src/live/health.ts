@@ -6,6 +6,7 @@ import { bytes, length, position, roughly } from "../time/format";
 const CLOCKS = { attempt: "tried", capture: "captured", write: "written" } as const;
 export type ClockName = keyof typeof CLOCKS;
 
+const BAD = new Set(["degraded", "restarting", "failed"]);
 const TRIES = 5;
 const SLOW_WRITE_MS = 1000;
 const LATE_LOOP_MS = 250;
@@ -13,6 +14,7 @@ const MUCH_MEMORY = 0.9;
 
 const HELD: Record<string, string> = {
   locked: "The screen is locked: nothing is recorded until it is unlocked. Then it goes on by itself.",
+  device_lost: "No source is there: nothing is recorded until one is back. Then it goes on by itself.",
   suspended: "The machine goes to sleep: nothing is recorded until it wakes. Then it goes on by itself.",
 };
 
@@ -50,6 +52,13 @@ export function detailWords(track: TrackStatus, more_ms = 0): string {
   return [[state, again].filter(Boolean).join(", "), because].filter(Boolean).join(": ");
 }
 
+/** What all tracks say alike, as of a recorder that is silent: it is told once. Empty where they differ. */
+export function sharedDetail(tracks: readonly TrackStatus[]): string {
+  const [first, ...others] = tracks.filter((track) => track.state !== "off");
+  const same = others.length > 0 && others.every((track) => track.detail === first?.detail && track.state === first?.state);
+  return same && first && BAD.has(first.state) && !first.stands ? (first.detail ?? "") : "";
+}
+
 /** Whether the recorder died and is being started again: the session goes on by itself. */
 export function startsAgain(status: Status | null): boolean {
   if (!status?.session || !["interrupted", "resuming"].includes(status.state)) return false;
@@ -69,6 +78,8 @@ export function roomWords(disk: Status["disk"]): string {
 export function warnings(status: Status): string[] {
   const found: string[] = [];
   if (status.held) found.push(HELD[status.held] ?? `Held: ${status.held}.`);
+  const shared = sharedDetail(status.tracks);
+  if (shared) found.push(`${upper(shared)}.`);
   if (status.disk?.warning) {
     const left = status.disk.seconds_left;
     const room = left === null || left === undefined ? "" : `: ${length(left * 1000)} left`;

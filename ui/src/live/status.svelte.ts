@@ -12,6 +12,8 @@ import { startsAgain } from "./health";
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 10_000;
 const TICK_MS = 200;
+/** The daemon tells that a recorder died before it has decided what to do. */
+const SETTLES_MS = 1500;
 
 const RUNNING = new Set(["starting", "recording", "pausing", "paused", "resuming", "ending", "checking", "validating"]);
 
@@ -26,6 +28,7 @@ class Live {
   /** A start that was asked for here and has not been answered. */
   private starting: AbortController | null = null;
   private lostAt = 0;
+  private diedAt = -Infinity;
   private heard = $state(performance.now());
   private stream: EventSource | null = null;
   private wait = RETRY_FIRST_MS;
@@ -63,9 +66,14 @@ class Live {
     return status.state === "interrupted" ? status.session : null;
   }
 
+  /** Whether the recorder died and is started again, or died this moment and it is not known yet what follows. */
+  get again(): boolean {
+    return startsAgain(this.status) || (this.status?.state === "interrupted" && this.now - this.diedAt < SETTLES_MS);
+  }
+
   get active(): boolean {
     if (this.status?.session == null || this.count_s !== null) return false;
-    return RUNNING.has(this.status.state) || startsAgain(this.status);
+    return RUNNING.has(this.status.state) || this.again;
   }
 
   get session(): string | null {
@@ -161,6 +169,7 @@ class Live {
   }
 
   private take(status: Status): void {
+    if (status.state === "interrupted" && this.status?.state === "recording") this.diedAt = performance.now();
     this.status = status;
     this.count_s = status.countdown_s || null;
     this.heard = this.now = performance.now();

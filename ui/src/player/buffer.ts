@@ -19,10 +19,15 @@ export function holds(ranges: TimeRanges, start: number, end: number): boolean {
   return covered(ranges, start, end) >= length - Math.min(0.3, length * 0.3);
 }
 
-/** Where to jump to from `at`: the next range's start, when it is at most `reach` away and `at` is in none. */
-export function overHole(ranges: TimeRanges, at: number, reach: number): number | null {
+const EDGE_S = 0.02;
+
+/**
+ * Where to jump to from `at`: the next range's start, when it is at most `reach` away and `at` is in none. The last
+ * `edge` seconds of a range count as its end: a browser that waits may stop before the last frame it holds.
+ */
+export function overHole(ranges: TimeRanges, at: number, reach: number, edge = EDGE_S): number | null {
   for (let index = 0; index < ranges.length; index += 1) {
-    if (at >= ranges.start(index) && at < ranges.end(index) - 0.02) return null;
+    if (at >= ranges.start(index) && at < ranges.end(index) - edge) return null;
   }
   for (let index = 0; index < ranges.length; index += 1) {
     const start = ranges.start(index);

@@ -16,6 +16,7 @@ import { followTable } from "./poll";
 import { endOf, toAxis, toMedia, units, type Unit } from "./table";
 
 const SMALL_HOLE_S = 0.5;
+const LAST_FRAMES_S = 0.1;
 const LIVE_LAG_S = 1.6;
 const CATCH_UP_S = 3;
 const TICK_MS = 250;
@@ -275,9 +276,10 @@ export class MediaPlayer implements Player {
     const ranges = this.buffer?.ranges;
     if (!ranges || this.inFlight || this.video.paused) return;
     const now = this.video.currentTime;
-    const jump = overHole(ranges, now, SMALL_HOLE_S);
-    // The browser may stop a little before the last frame that it holds.
-    const stuck = !this.held(now) || this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    // The browser may stop a little before the last frame that it holds, as at the end of what a crash cut off.
+    const waits = this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    const jump = overHole(ranges, now, SMALL_HOLE_S, waits ? LAST_FRAMES_S : undefined);
+    const stuck = !this.held(now) || waits;
     const hole = stuck ? holeAt(this.damaged, now, SMALL_HOLE_S) : null;
     if (jump !== null) this.video.currentTime = jump;
     else if (hole) this.jump(hole);

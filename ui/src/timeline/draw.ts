@@ -98,9 +98,7 @@ export function drawTimeline(sheet: Sheet, scene: Scene): void {
   if (notes) drawNotes(sheet, scene, notes);
 }
 
-function x(sheet: Sheet, at: number): number {
-  return toX(sheet.view, sheet.width, at);
-}
+const x = (sheet: Sheet, at: number): number => toX(sheet.view, sheet.width, at);
 
 function seen(sheet: Sheet, start: number, end: number): boolean {
   return end >= sheet.view.start && start <= sheet.view.end;
@@ -226,9 +224,8 @@ function drawApps(sheet: Sheet, scene: Scene, lane: Lane): void {
     }
   }
   for (const [start, end] of scene.idle) {
-    if (!seen(sheet, start, end)) continue;
     const left = Math.max(0, x(sheet, start));
-    drawIdle(paint, ink, { x: left, y: lane.y, w: Math.min(sheet.width, x(sheet, end)) - left, h: lane.h });
+    if (seen(sheet, start, end)) drawIdle(paint, ink, { x: left, y: lane.y, w: Math.min(sheet.width, x(sheet, end)) - left, h: lane.h });
   }
   for (const app of scene.apps) {
     if (app.excluded || !seen(sheet, app.start_ms, app.end_ms)) continue;
