@@ -116,7 +116,7 @@ class Disk:
         """Whether the home is gone, or another folder is in its place: nothing may be written there any more."""
         self._home, self._reserve_bytes, self._clock = home, reserve_bytes, clock
         self._looks = Looks(home, look)
-        self._asked_ns = 0
+        self._asked_ns = self._begun_ns = 0
         self._place: tuple[int, int] | None = None
         self._past: deque[tuple[int, int, int]] = deque(maxlen=limits.DISK_RATE_LOOKS)
         self._told = 0
@@ -127,7 +127,8 @@ class Disk:
         Raises:
             StorageProblem: there is too little room, the home is read-only, or its disk does not answer.
         """
-        self._ask(self._clock.now_ns())
+        self._begun_ns = self._clock.now_ns()
+        self._ask(self._begun_ns)
         if not self._looks.wait(limits.DISK_ANSWER_S):
             raise StorageProblem(f"the disk of {self._home} does not answer", "look what holds it up, then try again")
         self._take_up()
@@ -151,7 +152,7 @@ class Disk:
                 self._past.clear()
             return ""
         self._take_up()
-        if self.free_bytes is not None:
+        if self.free_bytes is not None and now_ns - self._begun_ns > limits.DISK_SETTLE_NS:
             self._past.append((now_ns, written_bytes, self.free_bytes))
         self._ask(now_ns)
         return self._warning()
@@ -162,18 +163,24 @@ class Disk:
 
     @property
     def seconds_left(self) -> int | None:
-        """How long the room above the reserve lasts at the rate of the last minute; None while no rate is known.
+        """How long the room above the reserve lasts at the rate of the last minute; None while it is unknown.
 
-        The rate is what was written, or by how much the room shrank if that is more: others write as well.
+        The rate is what was written, or by how much the room shrank if that is more: others write as well. It is never
+        less than what recordings usually write, or a still screen would promise years.
         """
-        if len(self._past) < 2 or self.free_bytes is None:
+        if self.free_bytes is None:
             return None
+        return max(0, self.free_bytes - self._reserve_bytes) // self._bytes_a_second
+
+    @property
+    def _bytes_a_second(self) -> int:
+        usual = limits.DISK_USUAL_BYTES_A_S
+        if not self._past:
+            return usual
         (first_ns, first, free), (last_ns, last, still_free) = self._past[0], self._past[-1]
-        used = max(last - first, free - still_free)
-        if used <= 0 or last_ns - first_ns < limits.DISK_RATE_MIN_NS:
-            return None
-        usable = max(0, self.free_bytes - self._reserve_bytes)
-        return usable * (last_ns - first_ns) // used // limits.NS_PER_S
+        if last_ns - first_ns < limits.DISK_RATE_MIN_NS:
+            return usual
+        return max(usual, max(last - first, free - still_free) * limits.NS_PER_S // (last_ns - first_ns))
 
     def to_json(self) -> dict[str, Any]:
         """The `disk` part of a status: `free_bytes` and `seconds_left` are None where they are unknown."""
