@@ -58,9 +58,9 @@ An error is one line on stderr that says what failed, why and what to do; with `
   with 130, as it did not begin. Nothing is left of it.
 - **Health.** Each track has three clocks: when its source was tried last, when something of it was captured, and when
   something was written. One that should have moved and has not for 2 s makes the track `degraded` at once; `status`,
-  its live view, the line of `record`, `/api/v1/health` and the page say which (`stands`) and for how long. After 5 s
-  the source is opened again, and after 1, 2, 4, 8 and 16 s more; then the track is `failed`, looked for every 30 s, and
-  the others go on.
+  its live view, the line of `record`, `/api/v1/health` and the page say which (`stands`) and for how long. A
+  source that was not tried or captured for 5 s is opened again, and after 1, 2, 4, 8 and 16 s more; then the track is
+  `failed`, looked for every 30 s, and the others go on. A disk that stands still opens nothing again.
 - **`status --watch`** on a terminal is one view that is drawn in place, once a second and at once when a state changes:
   state, clocks, what was taken, encoded and dropped, restarts and level of each track; the queue to the disk, how late
   the recorder's loop was, its memory, the room that is left, and whatever needs to be known. Into a pipe it is a line

@@ -22,13 +22,18 @@ MANAGER, SESSION, PROPERTIES = f"{LOGIN}.Manager", f"{LOGIN}.Session", "org.free
 OWN = f"{LOGIN_PATH}/session/_31"
 
 
+def _listens(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(str(place)) == 0
+
+
 @contextmanager
 def private_bus(folder: Path, name: str = "bus") -> Iterator[str]:
     """A bus of one's own; its address."""
     place = folder / name
     daemon = subprocess.Popen(["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address=unix:path={place}"])
     try:
-        wait_until(place.is_socket, 5, "dbus-daemon")
+        wait_until(lambda: _listens(place), 5, "dbus-daemon")
         yield f"unix:path={place}"
     finally:
         daemon.kill()

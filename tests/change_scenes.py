@@ -164,11 +164,11 @@ class Scene:
 
     def film(self, x: int, y: int, width: int, height: int) -> None:
         """A frame of a film: smooth shapes with grain, another each time."""
-        across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+        across, down = np.linspace(0, 3, width, dtype=np.float32), np.linspace(0, 3, height, dtype=np.float32)
         parts = []
         for _ in range(3):
             fx, fy, phase, grain = *self.rng.uniform(1, 9, 2), self.rng.uniform(0, 6), self.rng.uniform(1, 6)
-            wave = 120 + 80 * np.sin(fx * across * 3 + phase) * np.cos(fy * down * 3 - phase)
+            wave = 120 + 80 * np.outer(np.cos(fy * down - phase), np.sin(fx * across + phase))
             parts.append(wave + grain * np.roll(_grain(wave.shape), int(self.rng.integers(1000, 99_999))))
         self.pixels[y : y + height, x : x + width, :3] = np.clip(np.stack(parts, -1), 0, 255)
 

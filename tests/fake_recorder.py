@@ -1,7 +1,8 @@
 """A recorder without devices: writes a real session and speaks the real protocol, so that hosts can be tested.
 
 `FAKE_RECORDER` in the environment tells how it misbehaves: words such as `slow`, `dead`, `refuse:pause`, `hang:pause`,
-`die:pause`, `fails:audio.mic`, `warns:audio.mic`, `full`, `gone`, `crash`, `anew` (asks to be started again),
+`die:pause`, `cut:pause` (lets go of the host, once), `broken:set` (its disk fails for good), `stuck:stop` (stands
+still as it ends), `fails:audio.mic`, `warns:audio.mic`, `full`, `gone`, `crash`, `anew` (asks to be started again),
 `locked`.
 """
 
@@ -145,6 +146,16 @@ class FakeRecorder:
         do = str(request.get("do"))
         if f"die:{do}" in self.words:
             os.kill(os.getpid(), signal.SIGKILL)
+        if f"cut:{do}" in self.words:
+            self.words.discard(f"cut:{do}")
+            self.server.drop(peer)
+            return
+        if f"broken:{do}" in self.words:
+            self.enter("ending")
+            os._exit(StorageProblem.exit_code)
+        if f"stuck:{do}" in self.words:
+            self.enter("ending")
+            os.kill(os.getpid(), signal.SIGSTOP)
         if f"hang:{do}" in self.words:
             return
         try:

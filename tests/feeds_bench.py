@@ -81,10 +81,11 @@ class Shots:
         self.whys: list[Why] = []
         self.times: list[int] = []
 
-    def take(self, at_ns: int, pixels: Bgra, why: Why, then: Then | None = None) -> None:
+    def take(self, at_ns: int, pixels: Bgra, why: Why, then: Then | None = None) -> bool:
         self.taken += 1
         self.whys.append(why)
         self.times.append(at_ns)
+        return True
 
     def repeat(self, at_ns: int, why: Why) -> None:
         self.repeated += 1

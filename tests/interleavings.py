@@ -30,8 +30,10 @@ EVENTS: Final = (
     "start", "pause", "resume", "stop", "note", "wait", "crash", "anew", "silent", "slow", "device", "lock", "adopt",
     "refuse",
 )  # fmt: skip
-IN_VAIN: Final = frozenset({"crash", "anew", "silent", "slow", "device"})
+IN_VAIN: Final = frozenset({"crash", "anew", "silent", "slow", "device", "cut"})
 """Events that befall a recorder: nothing where there is none."""
+LINE: Final = ("start", "pause", "resume", "stop", "wait", "crash", "silent", "slow", "cut")
+"""What may happen to a line to a recorder, which `cut` ends, and to both its ends."""
 ROOT: Final = ("start", "wait")
 """What went before: a recording is under way."""
 _OWN_TIME_S: Final = 25.0  # more than any operation takes that waits for another one
@@ -105,6 +107,8 @@ class _Play:
             recorder.kill()
         elif event == "silent":
             recorder.silent = True
+        elif event == "cut":
+            recorder.let_go()
         elif event == "slow":
             recorder.slow = not recorder.slow
             recorder.heard()
@@ -251,7 +255,7 @@ def seldom_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def explore(loop: Timeless, depth: int) -> tuple[int, dict[tuple[str, ...], list[str]]]:
+def explore(loop: Timeless, depth: int, events: Sequence[str] = EVENTS) -> tuple[int, dict[tuple[str, ...], list[str]]]:
     """Play every sequence up to a depth but for those that begin in a world that was gone on from already.
 
     Returns:
@@ -263,7 +267,7 @@ def explore(loop: Timeless, depth: int) -> tuple[int, dict[tuple[str, ...], list
     count = 0
     while waiting:
         before, left, befalls = waiting.popleft()
-        for event in EVENTS:
+        for event in events:
             if event in IN_VAIN and not befalls:
                 continue
             sequence = (*before, event)

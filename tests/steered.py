@@ -129,6 +129,13 @@ class Recorder:
         if self.alive and not self.slow and not self.silent:
             self.answer()
 
+    def let_go(self) -> None:
+        """It cuts its host off, and reads nothing more of what that one had asked."""
+        self.waiting.clear()
+        lines, self.lines = self.lines, []
+        for line in lines:
+            line.reader.feed_eof()
+
     def end(self) -> None:
         """It is gone, in whatever way."""
         self.alive = False
@@ -206,7 +213,7 @@ class World:
         self.begun += 1
         return RecordSpec("home", f"s{self.begun}", "made up", "socket", "run_file")
 
-    async def check_again(self, session: str) -> RecordSpec:
+    async def check_again(self, session: str, *, again: bool = False, last: bool = False) -> RecordSpec:
         await asyncio.sleep(0.01)
         return RecordSpec("home", session, "made up", "socket", "run_file", resume=True)
 
@@ -230,6 +237,10 @@ class World:
     async def adopt(self, path: Path, run: RunFile) -> Recording:
         recorder = self._of(run)
         return Recording(run.session, recorder.link(), path, {}, self.clock.now_ns(), None, run)
+
+    async def reach(self, live: Recording) -> RecorderLink | None:
+        recorder = next(known for known in self.recorders if known.pid == live.pid)
+        return recorder.link() if recorder.alive else None
 
     def survivors(self) -> list[tuple[Path, RunFile]]:
         return [(Path("run"), recorder.run) for recorder in self.living]

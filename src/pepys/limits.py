@@ -45,6 +45,7 @@ CHUNK_INTERVAL_NS: Final = 300 * NS_PER_S
 # --- recorder
 WRITE_QUEUE_ITEMS: Final = 256
 WRITE_QUEUE_SOUND_RESERVE: Final = 64
+WRITE_QUEUE_CONTROL_RESERVE: Final = 256
 WIRE_LINE_BYTES: Final = 1024 * 1024
 WIRE_OUT_BYTES: Final = 4 * 1024 * 1024
 WIRE_PUSHES: Final = 1024
@@ -233,6 +234,7 @@ START_S: Final = 60.0
 PAUSE_S: Final = 15.0
 STOP_S: Final = 60.0
 SET_S: Final = 20.0
+SHOT_S: Final = 5.0
 ANSWER_SLACK_S: Final = 5.0
 RECORDER_SILENT_NS: Final = 1_500 * NS_PER_MS  # a beat comes at least each second
 RECORDER_SILENT_LOOK_S: Final = 0.25

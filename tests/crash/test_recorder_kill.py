@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 from pepys.demo.servers import SoundServer, XServer
 from pepys.record.runfile import read_run_file, still_runs
+from pepys.sessions.activity_shape import shots_shape
 from pepys.store.recover import recover
 from pepys.store.verify import verify
 from tests.recording import SYSTEM, pictures, recording, samples
@@ -48,3 +50,22 @@ def test_a_kill_loses_at_most_a_second(home: Path, xserver: XServer, sound_serve
     assert numbers == sorted(set(numbers))
     assert pictures(run.media(after, tuple(part for part in after.segments if part.span == 1)))
     assert verify(run.store).damages == ()
+
+
+def test_shots_of_a_still_screen_are_stored_once_and_counted_alike_over_kills(home: Path, xserver: XServer) -> None:
+    asked: dict[str, Any] = {"display": xserver.display, "shots_interval_ns": _SECOND // 4, "shots_adaptive": False}
+    with recording(home, **asked, resume=False) as run:
+        run.until_recorded(900)
+        run.launched.process.send_signal(signal.SIGKILL)
+        run.launched.process.wait()
+    assert recover(run.store, run.spec.session)
+    before = run.session().track("shots")
+    with recording(home, **asked, session=run.spec.session, resume=True) as again:
+        again.until_recorded(run.session().duration_ns // 1_000_000 + 900)
+        view = again.stop()
+    shots = view.track("shots")
+    assert before is not None and shots is not None and shots.bytes == before.bytes > 0
+    shape = shots_shape(view)
+    assert (shape["distinct"], shape["near"], shape["repeats"]) == (1, 0, shape["total"] - 1)
+    assert (shots.captured, shots.encoded, shots.dropped) == (shape["total"], 1, 0)
+    assert shape["total"] > before.captured >= 2

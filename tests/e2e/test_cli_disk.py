@@ -36,11 +36,17 @@ class Foreground:
     def _argv(self, *words: str) -> list[str]:
         return [*self.disk.enter, sys.executable, "-m", "pepys", *words]
 
-    def run(self, *words: str) -> Any:
-        """What another command tells."""
-        done = subprocess.run(self._argv(*words, "--json"), env=self._env, capture_output=True, text=True, timeout=30)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+    def begin(self, *words: str) -> Callable[[], Any]:
+        """Begin another command; call what is given for what it tells."""
+        argv = self._argv(*words, "--json")
+        process = subprocess.Popen(argv, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def told() -> Any:
+            out, err = process.communicate(timeout=30)
+            assert process.returncode == 0, err
+            return json.loads(out)
+
+        return told
 
     def until_recorded(self, milliseconds: int) -> int:
         """Wait until so much is recorded; the recorder's process."""
@@ -84,6 +90,9 @@ def test_disks_that_fail_under_a_recording(short_folder: Path, home: Path) -> No
         pulled.ends("another folder is in the place", "cannot be read")
         for foreground in (full, frozen, pulled):
             foreground.disk.mend()
-            (session,) = foreground.run("list")
+        # They recover what was left, each on a disk of its own and thus side by side.
+        for listed in [foreground.begin("list") for foreground in (full, frozen, pulled)]:
+            (session,) = listed()
             assert session["state"] in {"completed", "interrupted"} and session["duration_ms"] >= 700
-            assert foreground.run("verify")["ok"] is True
+        for verified in [foreground.begin("verify") for foreground in (full, frozen, pulled)]:
+            assert verified()["ok"] is True

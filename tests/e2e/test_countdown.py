@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pepys.cli import main
 from pepys.demo.servers import XServer
 from pepys.sessions.control import host_running, orphans, status_of
 from tests.waiting import wait_until
@@ -26,11 +29,11 @@ def begin(*words: str) -> subprocess.Popen[str]:
 
 
 def run(*words: str) -> tuple[int, Any]:
-    """The exit code of a command, and its JSON document."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pepys", *words, "--json"], capture_output=True, text=True, timeout=30, check=False
-    )
-    return done.returncode, json.loads(done.stdout)
+    """The exit code of a command, run in this process, and its JSON document."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        code = main([*words, "--json"])
+    return code, json.loads(out.getvalue())
 
 
 def until_it_counts(home: Path, process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -46,10 +49,30 @@ def until_it_counts(home: Path, process: subprocess.Popen[str]) -> dict[str, Any
     return told
 
 
+def status_text() -> str:
+    """What `pepys status` prints."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert main(["status"]) == 0
+    return out.getvalue()
+
+
 def nothing_is_there(home: Path) -> None:
     """No recorder and no session."""
     assert orphans(home) == []
     assert run("list") == (0, [])
+
+
+def test_a_stop_during_the_checks_before_a_countdown_leaves_nothing(home: Path, xserver: XServer) -> None:
+    process = begin("record", "early", *QUIET, "--countdown", "30", "--json")
+    wait_until(lambda: process.poll() is not None or status_of(home)["state"] == "checking", 20, "the checks")
+    assert status_of(home)["countdown_s"] is None, "it counts already"
+    assert "checking early" in status_text()
+    assert run("pause")[0] == 8
+    assert run("stop") == (0, {"session": None, "state": "cancelled"})
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, json.loads(out.splitlines()[-1])["event"]) == (0, "cancelled"), err
+    nothing_is_there(home)
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "stop"])
@@ -57,6 +80,7 @@ def test_a_countdown_that_is_stopped_leaves_nothing(home: Path, xserver: XServer
     process = begin("record", "counted", *QUIET, "--countdown", "30", "--json")
     told = until_it_counts(home, process)
     assert told["state"] == "checking" and told["countdown_s"] > 25
+    assert "counted begins in " in status_text()
     if how == "stop":
         assert run("stop") == (0, {"session": None, "state": "cancelled"})
     else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pepys.bench.health_random import drive
 from pepys.bench.plan import Bench
 
-SECONDS = float(os.environ.get("PEPYS_RANDOM_SECONDS", "12"))
+SECONDS = float(os.environ.get("PEPYS_RANDOM_SECONDS", "6"))
 SEED = int(os.environ.get("PEPYS_RANDOM_SEED", random.SystemRandom().randrange(1_000_000)))
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pepys.bench.faults_scene import LastingXServer
 from pepys.clock import SystemClock
 from pepys.demo.servers import SoundServer, XServer
 from pepys.errors import DeviceMissing, StorageProblem
 from pepys.record.launch import launch
 from pepys.store.reader import session_ids
 from pepys.store.store import open_store
+from pepys.store.verify import verify
 from tests.recording import MIC, SYSTEM, Recording, check_whole, order, recording, samples
 from tests.waiting import wait_until
 
@@ -65,64 +67,82 @@ def test_devices_that_die_or_hang_leave_gaps_and_come_back(
             assert lost.start_ns // 1_000_000 == first["start_ms"]
 
 
-def test_a_display_that_hangs_is_told_and_comes_back_by_itself(
-    home: Path, xserver: XServer, sound_server: SoundServer
+def test_hung_slow_and_dead(
+    home: Path, sound_server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with recording(home, display=xserver.display, mic=MIC, cursor=False, shots_interval_ns=60 * _SECOND) as run:
-        run.until_recorded(900)
-        assert not any(_track(run, name)["stands"] for name in ("video", "shots", "audio.mic"))
-        stopped_ns = run.store.clock.now_ns()
-        os.kill(xserver.pid, signal.SIGSTOP)
-        try:
-            assert run.until_push(2, push="track", track="video")["state"] == "restarting"
-            gap = run.until_push(2, push="gap", reason="device_lost", track="video")
-            assert run.store.clock.now_ns() - stopped_ns < 2 * _SECOND
-            assert _track(run, "audio.mic")["state"] == "healthy"
-        finally:
-            os.kill(xserver.pid, signal.SIGCONT)
-        run.until_push(6, push="track", track="video", state="healthy")
-        assert (_track(run, "video")["restarts"], _track(run, "video")["tries"]) == (1, 0)
-        view = run.stop()
+    """A display that hangs, a disk that stands still, both servers killed: in turn."""
+    slow = tmp_path / "slow"
+    monkeypatch.setenv("PEPYS_TEST_SLOW", str(slow))
+    with LastingXServer(320, 240) as display:
+        for name, value in display.env.items():
+            monkeypatch.setenv(name, value)
+        asked = {"mic": MIC, "cursor": False, "activity": True, "shots_interval_ns": 60 * _SECOND}
+        with recording(home, display=display.display, **asked) as run:
+            run.until_recorded(900)
+            assert not any(_track(run, name)["stands"] for name in ("video", "shots", "audio.mic"))
+            hung_ms = _hang_and_come_back(run, display)
+            _stand_still_and_go_on(run, slow)
+            so_far = {name: run.session().track(name) for name in ("video", "audio.mic")}
+            assert [len(track.gaps) for track in so_far.values() if track] == [1, 0], "a late disk costs nothing"
+            _die_together(run, display, sound_server)
+            view = run.stop()
     video, mic = view.track("video"), view.track("audio.mic")
-    assert video is not None and mic is not None and mic.gaps == () and len(view.spans) == 1
-    (hung,) = video.gaps
-    assert hung.start_ns // 1_000_000 == gap["start_ms"]
+    assert video is not None and mic is not None and len(view.spans) == 1 and view.state == "completed"
+    hung, closed = video.gaps
+    assert (hung.reason, hung.start_ns // 1_000_000) == ("device_lost", hung_ms)
+    assert closed.reason == "source_closed" and closed.end_ns == view.end_ns
+    (dead,) = mic.gaps  # it went on while the display hung
+    assert dead.reason == "device_lost" and dead.end_ns == view.end_ns
+    assert view.gaps == () and verify(run.store).damages == ()
     check_whole(run, mic, view.duration_ns)
 
 
-def test_display_and_sound_server_die_together(home: Path, xserver: XServer, sound_server: SoundServer) -> None:
-    with recording(home, display=xserver.display, mic=MIC) as run:
-        run.until_recorded(900)
-        killed_ns = run.store.clock.now_ns()
-        xserver.kill()
-        sound_server.kill()
-        told = {(push["track"], push["reason"]) for push in (run.until_push(2, push="gap") for _ in range(2))}
-        assert run.store.clock.now_ns() - killed_ns < 2 * _SECOND
-        states = {t["track"]: (t["state"], t["stands"]) for t in run.client.call("status")["tracks"]}
-        view = run.stop()
-    assert told == {("video", "source_closed"), ("audio.mic", "device_lost")}
-    assert states == {"video": ("restarting", ""), "audio.mic": ("restarting", "")}
-    assert view.state == "completed" and all(track.gaps[-1].end_ns == view.end_ns for track in view.tracks)
+def _hang_and_come_back(run: Recording, xserver: XServer) -> object:
+    """The display hangs and goes on; when its gap began."""
+    stopped_ns = run.store.clock.now_ns()
+    os.kill(xserver.pid, signal.SIGSTOP)
+    try:
+        assert run.until_push(2, push="track", track="video")["state"] == "restarting"
+        gap = run.until_push(2, push="gap", reason="device_lost", track="video")
+        assert run.store.clock.now_ns() - stopped_ns < 2 * _SECOND
+        assert _track(run, "audio.mic")["state"] == "healthy"
+    finally:
+        os.kill(xserver.pid, signal.SIGCONT)
+    run.until_push(6, push="track", track="video", state="healthy")
+    assert (_track(run, "video")["restarts"], _track(run, "video")["tries"]) == (1, 0)
+    wait_until(lambda: _track(run, "shots")["state"] == "healthy", 6, "the shots")
+    return gap["start_ms"]
 
 
-def test_a_disk_that_stands_still_is_told_of_every_track(
-    home: Path, xserver: XServer, sound_server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = tmp_path / "slow"
-    monkeypatch.setenv("PEPYS_TEST_SLOW", str(slow))
-    with recording(home, display=xserver.display, mic=MIC) as run:
-        run.until_recorded(900)
-        slow.write_text("2000", encoding="ascii")
-        told = {run.until_push(2, push="track", state="degraded", detail="write stands still")["track"]}
-        slow.unlink()
-        status = run.client.call("status")
+def _stand_still_and_go_on(run: Recording, slow: Path) -> None:
+    """The disk takes nothing for two seconds."""
+    slow.write_text("2000", encoding="ascii")
+    told = {run.until_push(2, push="track", state="degraded", detail="write stands still")["track"]}
+    slow.unlink()
+    status = run.client.call("status")
+    while told < {"video", "audio.mic"}:
         told.add(run.until_push(1, push="track", state="degraded")["track"])
-        back = {run.until_push(6, push="track", state="healthy")["track"] for _ in range(2)}
-        view = run.stop()
-    assert told == back == {"video", "audio.mic"}
-    assert {track["stands"] for track in status["tracks"]} == {"write"}
-    assert all(1000 <= track["stands_ms"] < 4000 for track in status["tracks"])
-    assert view.gaps == () and all(track.gaps == () and track.state == "healthy" for track in view.tracks)
+    back: set[object] = set()
+    while back < told:
+        back.add(run.until_push(6, push="track", state="healthy")["track"])
+    assert back == told
+    late = [track for track in status["tracks"] if track["track"] in {"video", "audio.mic"}]
+    assert {track["stands"] for track in late} == {"write"}
+    assert all(1000 <= track["stands_ms"] < 4000 for track in late)
+
+
+def _die_together(run: Recording, xserver: XServer, sound_server: SoundServer) -> None:
+    """Display and sound server die in the same moment."""
+    killed_ns = run.store.clock.now_ns()
+    xserver.kill()
+    sound_server.kill()
+    told: set[tuple[object, object]] = set()
+    while not told >= {("video", "source_closed"), ("audio.mic", "device_lost")}:
+        push = run.until_push(2, push="gap")
+        told.add((push["track"], push["reason"]))
+    assert run.store.clock.now_ns() - killed_ns < 2 * _SECOND
+    states = {t["track"]: (t["state"], t["stands"]) for t in run.client.call("status")["tracks"]}
+    assert states == dict.fromkeys(("video", "audio.mic", "shots", "activity"), ("restarting", ""))
 
 
 def test_a_dead_sound_server_stops_no_picture(home: Path, xserver: XServer, sound_server: SoundServer) -> None:

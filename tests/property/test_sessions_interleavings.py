@@ -42,6 +42,12 @@ def test_a_session_stays_right_whatever_happens_in_any_order(loop: Timeless) -> 
     assert count > 1500, "so few worlds that something must be left out"
 
 
+def test_a_session_stays_right_whenever_its_recorder_lets_go_of_the_host(loop: Timeless) -> None:
+    with seldom_collected():
+        _, wrong = explore(loop, 3, interleavings.LINE)
+    assert not wrong, wrong
+
+
 def test_one_sequence(loop: Timeless) -> None:
     events = os.environ.get("PEPYS_SEQUENCE", " ".join((*ROOT, "crash", "wait", "pause"))).split()
     assert play(loop, events).wrong == []

@@ -52,7 +52,7 @@ def test_the_view_has_clocks_counts_queue_loop_memory_and_disk() -> None:
         "video", "ok", "0.0", "s", "0.3", "s", "1.2", "s", "12,345", "12,400", "3", "0",
     ]  # fmt: skip
     for words in ("recording  a day  1:05  3.4 MB", "12 GB free, 3 h 20 min left", "write queue 2, oldest 0.0 s",
-                  "loop late 3.0 ms (p99), 21.0 ms at most", "memory 96 MB of 537 MB"):  # fmt: skip
+                  "loop late 3.0 ms (p99), 21.0 ms at most", "memory 92 of 512 MiB"):  # fmt: skip
         assert words in page
     assert "!" not in page and "restarted" not in page
 
@@ -70,7 +70,8 @@ def test_what_stands_still_is_said_once_with_its_time() -> None:
 def test_held_low_refused_restarted_and_noticed_are_warnings_in_order() -> None:
     told = status(
         held="locked", disk={"free_bytes": 1, "seconds_left": 480, "warning": "low"}, restarts=2,
-        write_queue={"items": 256, "refused": 1}, notices=[{"kind": "protocol", "text": "an older recorder ends"}],
+        write_queue={"items": 256, "refused": 7, "refused_lately": 1},
+        notices=[{"kind": "protocol", "text": "an older recorder ends"}],
         last_restart={"at": "2026-01-01T00:00:00Z", "reason": "killed by signal 9"},
     )  # fmt: skip
     assert warnings(told) == [
@@ -83,6 +84,11 @@ def test_held_low_refused_restarted_and_noticed_are_warnings_in_order() -> None:
     page = drawn(told)
     assert all(f"! {line}" in page for line in warnings(told))
     assert "recorder restarted 2 times, the last: killed by signal 9" in page
+
+
+def test_what_was_refused_long_ago_is_a_fact_and_no_warning() -> None:
+    told = status(write_queue={"items": 0, "refused": 7, "refused_lately": 0, "oldest_ms": 0})
+    assert warnings(told) == [] and inner_facts(told)[0] == "write queue 0, 7 refused"
 
 
 def test_a_status_of_an_older_recorder_is_shown_all_the_same() -> None:
@@ -103,7 +109,7 @@ def test_into_a_pipe_goes_a_line_each_and_a_warning_once(capsys: pytest.CaptureF
     lower = status(disk={"free_bytes": 1, "seconds_left": 420, "warning": "low"}, stands="write", stands_ms=3000)
     watch(Output(False), [status(), low, lower, status(), low])
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("recording") for line in lines) == 5
+    assert sum(line.startswith("recording") for line in lines) == 4, "a warning at other figures is no change"
     assert sum("the disk is nearly full" in line for line in lines) == 2
     assert all("\x1b" not in line for line in lines)
     watch(Output(True), [status(), low])

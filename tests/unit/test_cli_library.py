@@ -198,7 +198,7 @@ def test_a_tracks_result_names_its_last_trouble() -> None:
 
     gaps = [{"reason": "source_closed", "start_ms": 0, "end_ms": 5}, {"reason": "silent", "start_ms": 7, "end_ms": 9}]
     assert track_result({"state": "restarting", "detail": "", "gaps": gaps}) == "2 gaps, the last: silent"
-    assert track_result({"state": "failed", "detail": "it ended", "gaps": gaps[:1]}) == "1 gap, the last: it ended"
+    assert track_result({"state": "failed", "detail": "it ended", "gaps": gaps[:1]}) == "1 gap: it ended"
     assert track_result({"state": "off", "detail": "no display", "gaps": []}) == "left out: no display"
     assert track_result({"state": "healthy", "detail": "", "gaps": []}) == "whole"
     silent = {"state": "degraded", "detail": "recording, but nothing is heard: digital silence for 30 s", "gaps": []}
@@ -341,3 +341,7 @@ def test_a_track_says_what_a_crash_cost_it() -> None:
     track = {"state": "healthy", "gaps": []}
     told = [track_result(track, [{"reason": "crash", "start_ms": 5, "end_ms": end}]) for end in (5, 9)]
     assert [track_result(track), *told] == ["whole", "whole up to the crash", "whole but for the crash"]
+    crashes = [{"reason": "crash", "start_ms": at, "end_ms": at + 4} for at in (5, 20)]
+    assert track_result(track, crashes) == "whole but for 2 crashes"
+    crashes[1]["end_ms"] = 20
+    assert track_result(track, crashes) == "whole up to the last crash"

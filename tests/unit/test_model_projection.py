@@ -11,6 +11,7 @@ from pepys.model import events as ev
 from pepys.model.manifest import Edit, Manifest
 from pepys.model.projection import project
 from pepys.model.session import Gap, Session, Span, Timeline
+from pepys.sessions.activity_shape import shots_shape
 
 S = 1_000_000_000
 MANIFEST = Manifest("0" * 26, "completed", "Name", 100)
@@ -147,3 +148,20 @@ def test_the_timeline_maps_there_and_back(lengths: list[tuple[int, int]]) -> Non
     assert timeline.at_ns(media + 1) == spans[-1].end_ns
     assert timeline.media_ns(at + 10**13) == media
     assert Timeline(()).media_ns(5) == Timeline(()).at_ns(5) == 0
+
+
+def test_a_picture_that_a_recorder_took_again_after_a_crash_is_a_repeat_and_its_bytes_count_once() -> None:
+    view = fold(
+        span(0, 0, 0), ev.TrackStarted("shots", "shots", ":1"), ev.ShotTaken(S, "a", 1, 1, bytes=40),
+        ev.Beat("shots", S, 1, 1, 0), ev.ShotTaken(2 * S, "a", 1, 1, repeat=True), ev.GapNoted(3 * S, 4 * S, "crash"),
+        span(1, 4, 3), ev.ShotTaken(4 * S, "a", 1, 1, bytes=40, trigger="start"),
+        ev.ShotTaken(5 * S, "b", 1, 1, bytes=7),
+        ev.Beat("shots", 5 * S, 3, 3, 2), ev.ShotTaken(6 * S, "b", 1, 1, repeat=True, near=True),
+    )  # fmt: skip
+    shots = view.track("shots")
+    assert shots is not None
+    assert shots.bytes == 47
+    assert [shot.repeat for shot in view.shots] == [False, True, True, False, True]
+    shape = shots_shape(view)
+    assert (shape["total"], shape["distinct"], shape["repeats"], shape["near"]) == (5, 2, 2, 1)
+    assert (shots.captured, shots.encoded, shots.dropped) == (5 + 2, 2, 2)

@@ -9,6 +9,7 @@ import pytest
 from pepys.limits import NS_PER_MS, NS_PER_S
 from pepys.model import events as ev
 from pepys.model.session import Session, SoundDrift, SoundLoss, Track
+from pepys.record.account import duration_of, samples_in
 from tests.unit.test_model_projection import fold, span, started
 
 TRACK = ev.TrackStarted("audio.mic", "audio", "a device", "opus")
@@ -42,6 +43,17 @@ def test_a_span_that_ended_in_order_is_exact() -> None:
     (account,) = track_of(whole(TOLD)).accounts
     assert account.exact and account.written == account.encoded == 96_000
     assert track_of(whole(TOLD)).losses == ()
+
+
+@pytest.mark.parametrize("lasts_ns", [60_544_895_417, 60_544_874_999, 60_544_875_000, 60_544_875_001])
+@pytest.mark.parametrize("first", [0, 1, 2, 77_777])
+def test_a_device_that_is_away_until_the_end_loses_what_is_silent_to_the_sample(first: int, lasts_ns: int) -> None:
+    start_ns = 3 * NS_PER_S + 7
+    silent = samples_in(lasts_ns) - first
+    lost = ev.GapNoted(start_ns + duration_of(first), start_ns + lasts_ns, "device_lost", "audio.mic", "it died")
+    began = ev.SpanStarted(0, start_ns, 0, "boot", 0, 0)
+    losses = track_of(fold(began, TRACK, lost, ev.SpanEnded(0, start_ns + lasts_ns, lasts_ns))).losses
+    assert [loss.samples for loss in losses] == [silent]
 
 
 @pytest.mark.parametrize(

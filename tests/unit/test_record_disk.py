@@ -86,7 +86,7 @@ def test_the_user_is_told_under_ten_and_under_two_minutes_once_each(shelf: Shelf
     told = shelf.seconds(30, MIB)
     assert told == [], "870 s"
     told = shelf.seconds(300, MIB)
-    assert len(told) == 1 and "the disk lasts for 9 min more" in told[0] and "100 MiB are kept" in told[0]
+    assert len(told) == 1 and "the disk lasts for 9 min more" in told[0] and "105 MB are kept" in told[0]
     assert shelf.disk.to_json()["warning"] == "low"
     told = shelf.seconds(500, MIB)
     assert len(told) == 1 and "119 s" in told[0]
@@ -98,12 +98,13 @@ def test_the_reserve_ends_it(shelf: Shelf) -> None:
     shelf.disk.begin()
     shelf.found = Room(99 * MIB)
     shelf.second()
-    with pytest.raises(StorageProblem, match="nearly full: 99 MiB are free, 100 MiB are kept in reserve") as problem:
+    with pytest.raises(StorageProblem, match="nearly full: 104 MB are free, 105 MB are kept in reserve") as problem:
         shelf.second()
-    assert problem.value.exit_code == 5
+    assert (problem.value.exit_code, problem.value.remedy) == (5, "free 2 MB or more; what was recorded is safe")
     small = Disk(Path("/"), 1 << 62, SystemClock())
-    with pytest.raises(StorageProblem, match="nearly full"):
+    with pytest.raises(StorageProblem, match="nearly full") as problem:
         small.begin()
+    assert problem.value.remedy.endswith(" MB or more"), "nothing was recorded that could be safe"
     small.close()
 
 

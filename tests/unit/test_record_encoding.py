@@ -37,6 +37,34 @@ def test_what_a_job_raises_is_raised_where_it_is_taken() -> None:
     encoding.close()
 
 
+def test_a_thread_that_may_not_be_nicer_encodes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(which: int, who: int, priority: int) -> None:
+        raise PermissionError("a sandbox forbids it")
+
+    monkeypatch.setattr("os.setpriority", denied)
+    done = threading.Event()
+    encoding = InThread(done.set)
+    encoding.give(lambda: b"frame")
+    assert done.wait(5) and encoding.take(wait=True) == b"frame"
+    encoding.close()
+
+
+def test_who_cannot_be_told_ends_nothing() -> None:
+    told = threading.Event()
+
+    def deaf() -> None:
+        told.set()
+        raise OSError("nobody listens")
+
+    encoding = InThread(deaf)
+    encoding.give(lambda: b"one")
+    assert told.wait(5) and encoding.take(wait=True) == b"one"
+    told.clear()
+    encoding.give(lambda: b"two")
+    assert told.wait(5) and encoding.take(wait=True) == b"two"
+    encoding.close()
+
+
 def test_the_thread_alone_is_nicer_and_by_two_at_most() -> None:
     seen: list[int] = []
     encoding = InThread(lambda: None)

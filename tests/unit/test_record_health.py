@@ -101,3 +101,24 @@ def test_a_clock_that_stands_changes_no_state_of_what_is_away(told: Told) -> Non
     told.health.set("video", "failed", 1, "closed")
     told.health.stand("video", Standing("write", 0), 2)
     assert told.states == ["failed"] and told.health.tracks["video"].to_json(3, 0)["stands"] == ""
+
+
+def test_what_is_away_is_known_with_its_reason_until_it_is_back() -> None:
+    told = Told()
+    report = told.health.add("video", "display::7")
+    assert (told.health.lacks("video"), report.lost_by) == (False, "source_closed"), "it was never there"
+    told.health.open_gap("video", "device_lost", 5, "pulled out")
+    told.health.open_gap(None, "pause", 6)
+    assert (told.health.lacks("video"), report.lost_by) == (True, "device_lost")
+    told.health.close_gaps_of("video", 9)
+    assert (told.health.lacks("video"), report.lost_by) == (False, "device_lost"), "the next span asks for it"
+
+
+def test_what_is_counted_by_the_same_one_counts_once_when_its_track_is_shown_again() -> None:
+    told = Told()
+    report = told.health.add("shots", "display::7")
+    report.before, report.captured, report.encoded = (1, 1, 0), 5, 2
+    again = told.health.add("shots", "display::8", same=True)
+    assert again.totals == (6, 3, 0)
+    again.captured, again.encoded = 6, 2  # as it counts, over all compositions
+    assert again.totals == (7, 3, 0)

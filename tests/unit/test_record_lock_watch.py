@@ -118,6 +118,44 @@ def test_login1_tells_of_locks_and_of_sleep_and_gnomes_curtain_is_none(session_b
     gnome.end()
 
 
+def test_a_bus_that_dies_while_the_machine_sleeps_leaves_nobody_asleep_and_is_heard_again(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REOPEN_MIN_NS", 100 * NS_PER_MS)
+    with private_bus(short_folder, "first") as address:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        service = login1(address)
+        watched = Watched()
+        sleep(service, True)
+        watched.until_sleeps(True)
+    watched.until_sleeps(True, False)
+    service.end()
+    with private_bus(short_folder, "second") as address:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        again = login1(address)
+        wait_until(lambda: watched.loop.turn(5 * NS_PER_MS) or watched.watch.signals, 5, "the new bus")
+        hint(again, True)
+        watched.until((True, LOGIN))
+        watched.close()
+        again.end()
+
+
+def test_a_login1_that_begins_anew_is_asked_anew(system_bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REOPEN_MIN_NS", 100 * NS_PER_MS)
+    service = login1(system_bus)
+    watched = Watched()
+    sleep(service, True)
+    watched.until_sleeps(True)
+    service.end()
+    watched.until_sleeps(True, False)
+    again = login1(system_bus, locked=True)
+    watched.until((True, LOGIN))
+    sleep(again, True)
+    watched.until_sleeps(True, False, True)
+    watched.close()
+    again.end()
+
+
 def test_a_daemon_outside_of_any_session_asks_for_the_users_graphical_one(system_bus: str) -> None:
     service = login1(system_bus, locked=True)
     manager = f"{LOGIN}.Manager"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pepys.clock import FakeClock
 from pepys.errors import Usage
-from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_STALL_NS
+from pepys.limits import NS_PER_MS, NS_PER_S, STALL_NS
 from pepys.record.adapters.made_sound import FileSound, MadeSound, Tone
 from pepys.record.adapters.sound_opening import open_sound
 from pepys.record.ports import SoundBlock, SoundSource, SourceEnded
@@ -98,7 +98,7 @@ def test_after_a_stall_the_sound_goes_on_from_where_it_was_and_what_waits_is_bou
         first, _ = due(tone)
         clock.advance(3600 * NS_PER_S)
         after, _ = due(tone)
-        assert sum(len(block.samples) for block in after) == SOUND_STALL_NS * 48_000 // NS_PER_S
+        assert sum(len(block.samples) for block in after) == STALL_NS * 48_000 // NS_PER_S
         assert after[-1].at_ns == clock.now_ns()
         clock.advance(NS_PER_S)
         last, _ = due(tone)

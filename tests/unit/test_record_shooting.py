@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -263,6 +264,40 @@ def test_a_shot_that_is_asked_for_is_answered_when_it_is_durable(bench: Bench) -
         scene.shooting.take()
         assert scene.source.grabs == grabs + 1
     finally:
+        taker.finish()
+
+
+def test_a_shot_that_found_no_room_is_taken_anew_and_not_repeated(bench: Bench) -> None:
+    scene = Scene(bench)
+    gate, reached = threading.Event(), threading.Event()
+    given: list[Picture] = []
+
+    def give(picture: Picture) -> bool:
+        reached.set()
+        gate.wait(10)
+        given.append(picture)
+        return True
+
+    taker = ShotTaker(give)
+    try:
+        scene.shooting.use(taker, scene.front)
+        scene.begin()
+        assert reached.wait(5)
+        for _ in range(limits.SHOTS_QUEUE + 1):
+            scene.draw()
+            scene.shooting.take()
+        grabs = scene.source.grabs
+        assert taker.counters.dropped == 1 and grabs == limits.SHOTS_QUEUE + 2
+        gate.set()
+        wait_until(lambda: not taker.busy, what="the shots that waited")
+        scene.shooting.take()
+        assert scene.source.grabs == grabs + 1, "what was dropped is what the screen shows"
+        wait_until(lambda: not taker.busy, what="the shot anew")
+        assert given[-1].data is not None
+        scene.shooting.take()
+        assert scene.source.grabs == grabs + 1
+    finally:
+        gate.set()
         taker.finish()
 
 

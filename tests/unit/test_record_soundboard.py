@@ -156,6 +156,24 @@ def test_a_device_that_dies_unheard_is_told_at_the_next_step(bench: Bench) -> No
     assert account.silent == account.lost["device_lost"] == account.encoded - account.captured > 40_000
 
 
+def test_each_try_of_a_dead_device_is_counted_where_all_see_it(bench: Bench) -> None:
+    bench.play(80)
+    bench.device.die()
+    bench.board.step()
+    seen = [(0, "restarting")]
+    while bench.health.tracks["audio.mic"].state != "failed" and len(seen) < 9:
+        bench.clock.advance(limits.SOUND_STEP_NS)
+        if bench.clock.now_ns() >= bench.board.inputs["mic"].seen.retry_ns:
+            bench.device = Piped(bench.clock, _ENOUGH_NS)
+            bench.device.die()
+        bench.board.step()  # starts it
+        bench.board.step()  # hears that it died
+        report = bench.health.tracks["audio.mic"]
+        if (report.tries, report.state) != seen[-1]:
+            seen.append((report.tries, report.state))
+    assert seen == [*((tries, "restarting") for tries in range(5)), (5, "failed")]
+
+
 def test_what_is_muted_is_silent_and_counted(bench: Bench) -> None:
     bench.play(10)
     bench.board.set(["mic"], [], None)

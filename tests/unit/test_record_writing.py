@@ -14,9 +14,10 @@ from pepys.clock import SystemClock
 from pepys.errors import PepysError, StorageProblem
 from pepys.model import events as ev
 from pepys.model.ids import new_session_id
-from pepys.record.writing import End, Fragment, InitHeader, Picture, SealSegments, Writer
+from pepys.record.spare import Spare
+from pepys.record.writing import End, Fragment, InitHeader, Leave, Picture, SealSegments, Writer
 from pepys.store.blob_writer import BlobWriter
-from pepys.store.reader import load
+from pepys.store.reader import events, load
 from pepys.store.recover import recover
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
@@ -186,6 +187,109 @@ def test_a_full_queue_refuses_pictures_first_then_sound_and_counts(tmp_path: Pat
     assert writer.completed
 
 
+def _stuffed(folder: Path, failed: list[PepysError]) -> tuple[Store, Faulty, Writer]:
+    """A writer whose disk hangs, its queue full of all that can be refused."""
+    store, session = _begin(folder)
+    faulty = Faulty(session)
+    faulty.gate.clear()
+    writer = _writer(faulty, failed)
+    writer.give(_fragment(0))
+    wait_until(lambda: writer.waiting == 0, 5)
+    while writer.events(ev.AnchorNoted(0, 0)):
+        pass
+    return store, faulty, writer
+
+
+def test_a_full_queue_still_takes_what_states_and_spans_wait_for(tmp_path: Path) -> None:
+    failed: list[PepysError] = []
+    store, faulty, writer = _stuffed(tmp_path, failed)
+    told: list[PepysError | None] = []
+    gap = ev.GapNoted(800, 900, "pause")
+    assert (
+        writer.give(SealSegments())
+        and writer.events(ev.SpanEnded(0, 800, 800), gap)
+        and writer.events(then=told.append)
+    )
+    assert not writer.give(_fragment(1)) and not writer.events(ev.NoteAdded("n", 0, "later"))
+    assert writer.give(End(900), told.append), "the end is always let in"
+    assert not writer.events(ev.AnchorNoted(0, 0)), "nothing goes behind it"
+    faulty.gate.set()
+    writer.join(10)
+    assert told == [None, None] and writer.completed and not failed
+    view = load(store, faulty.inner.session)
+    assert [(g.start_ns, g.reason) for g in view.gaps] == [(800, "pause")] and not view.spans[0].open
+
+
+def test_control_work_that_finds_no_room_at_all_fails_the_recording_and_is_told(tmp_path: Path) -> None:
+    failed: list[PepysError] = []
+    store, faulty, writer = _stuffed(tmp_path, failed)
+    told: list[PepysError | None] = []
+    taken = 0
+    while writer.events(then=told.append):
+        taken += 1
+    assert taken == limits.WRITE_QUEUE_CONTROL_RESERVE and writer.waiting == taken + limits.WRITE_QUEUE_ITEMS
+    assert len(failed) == 1 and told == failed == [writer.failure]
+    assert not writer.give(SealSegments()) and len(failed) == 1
+    assert writer.give(End(900), told.append)
+    faulty.gate.set()
+    writer.join(10)
+    assert told == failed * (taken + 2) and not writer.completed and "end" not in faulty.calls
+    assert recover(store, faulty.inner.session) and verify(store).damages == ()
+
+
+def test_a_segment_that_gets_no_name_leaves_the_session_to_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, session = _begin(tmp_path)
+    failed: list[PepysError] = []
+    writer = _writer(session, failed)
+    for n in range(5):
+        writer.give(_fragment(n))
+    wait_until(lambda: "video" in writer.written_ns, 5)
+
+    def refusing(done: Callable[[BlobWriter], str | None]) -> Callable[[BlobWriter], str | None]:
+        def refuse(growing: BlobWriter) -> str | None:
+            if "-video-" not in growing.name:
+                return done(growing)
+            raise OSError(errno.EIO, "Input/output error")
+
+        return refuse
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobWriter, "sync", refusing(BlobWriter.sync))
+        patch.setattr(BlobWriter, "seal", refusing(BlobWriter.seal))
+        writer.give(_fragment(5))
+        wait_until(lambda: failed, 5)
+        writer.give(SealSegments())
+        writer.events(ev.SpanEnded(0, 4000, 4000))
+        writer.give(End(4000))
+        writer.join(5)
+    assert not writer.completed and load(store, session.session).state == "interrupted"
+    recover(store, session.session)
+    video = load(store, session.session).track("video")
+    assert video is not None and len(store.blobs.read(video.segments[0].blob)) >= 5000
+    assert verify(store).damages == ()
+
+
+def test_what_no_writer_expects_fails_the_recording_and_ends_it_in_order(tmp_path: Path) -> None:
+    _, session = _begin(tmp_path)
+    faulty, failed, told = Faulty(session), list[PepysError](), list[PepysError | None]()
+    faulty.put = lambda data: [][len(data)]  # type: ignore[method-assign] # a fault of the program
+    writer = _writer(faulty, failed)
+    writer.give(InitHeader("video", 0, b"init", ""), told.append)
+    writer.give(End(1), told.append)
+    writer.join(5)
+    assert told == failed * 2 and "IndexError" in failed[0].message and writer.completed
+
+
+def test_spare_room_has_no_name_and_what_a_kill_left_is_deleted(tmp_path: Path) -> None:
+    (tmp_path / "spare-left").write_bytes(b"x")
+    spare = Spare(tmp_path)
+    spare.take()
+    assert list(tmp_path.iterdir()) == []
+    spare.free()
+
+
 @pytest.mark.parametrize("refuse", ["open", "media", "media sync", "put", "append FragmentWritten", "sync"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_disk_that_refuses_loses_nothing_that_was_told(tmp_path: Path, refuse: str, after: int) -> None:
@@ -228,3 +332,22 @@ def test_a_disk_that_refuses_even_the_end_leaves_the_session_to_recovery(tmp_pat
     assert load(store, session.session).state == "interrupted"
     recover(store, session.session)
     assert load(store, session.session).spans[0].duration_ns == 800
+
+
+def test_a_shot_that_an_earlier_recorder_stored_is_a_repeat_and_takes_no_more_room(tmp_path: Path) -> None:
+    store, session = _begin(tmp_path)
+    shot = Picture(800, b"d" * 32, 4, 3, b"a picture")
+    for again in (False, True):
+        view = load(store, session.session) if again else None
+        writer = Writer(session, SystemClock(), lambda call: call(), lambda _error: None, view)
+        writer.give(shot)
+        writer.give(Leave())
+        writer.join(5)
+        assert writer.bytes == len(b"a picture")
+        if not again:
+            recover(store, session.session)
+            session = SessionWriter.resume(store, session.session)
+    recover(store, session.session)
+    told = [event for event in events(store, session.session) if isinstance(event, ev.ShotTaken)]
+    assert [(event.repeat, event.bytes) for event in told] == [(False, 9), (True, 0)]
+    assert len({event.blob for event in told}) == 1

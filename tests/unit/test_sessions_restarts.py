@@ -20,6 +20,7 @@ from pepys.sessions.queries import open_library, show_session
 from pepys.sessions.restarts import Restarts
 from pepys.sessions.start import StartRequest
 from pepys.store.reader import load
+from pepys.web.health import health_shape
 from tests.hosted import fakes, hosted, listed, pid_of
 
 S = 1_000_000_000
@@ -51,7 +52,7 @@ async def restarting(host: Host, home: Path) -> AsyncIterator[str]:
     """A session whose recorder was killed and is not there again yet."""
     session = (await host.start(StartRequest()))["session"]
     os.kill(pid_of(home), signal.SIGKILL)
-    await until(host, "interrupted", 1)
+    await until(host, "restarting", 1)
     yield session
 
 
@@ -83,6 +84,11 @@ def test_a_killed_recorder_is_started_again_and_the_session_goes_on(home: Path) 
         warned = [push["text"] for push in pushes if push["push"] == "warning"]
         assert warned == ["the recorder is started again: it was ended by SIGKILL"]
         assert not [push for push in pushes if push["push"] == "session" and push["state"] == "interrupted"]
+        statuses = [push["status"] for push in pushes if push["push"] == "status"]
+        states = {status["state"] for status in statuses}
+        assert "restarting" in states <= {"recording", "restarting", "resuming"}
+        problems = {problem for status in statuses for problem in health_shape(status)["problems"]}
+        assert not [problem for problem in problems if "interrupted" in problem], problems
         told = host.status()
         assert (told["state"], told["session"], told["restarts"], told["notices"]) == ("recording", session, 1, [])
         assert told["last_restart"]["reason"] == "it was ended by SIGKILL"
@@ -105,9 +111,7 @@ def test_an_adopted_recorder_is_started_again_too(home: Path) -> None:
     session = hosted(home, begin, end=False)
 
     async def work(host: Host) -> None:
-        pid = pid_of(home)
-        os.kill(pid, signal.SIGKILL)
-        await asyncio.to_thread(os.waitpid, pid, 0)
+        os.kill(pid_of(home), signal.SIGKILL)
         assert (await until(host, "recording", 1))["session"] == session
 
     hosted(home, work)
@@ -156,6 +160,7 @@ def test_a_recorder_that_hangs_is_killed_and_started_again(
 ) -> None:
     monkeypatch.setattr(limits, "RECORDER_SILENT_NS", 300_000_000)
     monkeypatch.setattr(limits, "RECORDER_SILENT_LOOK_S", 0.02)
+    monkeypatch.setattr(limits, "RECORDER_SILENT_LOOKS", 60)
 
     async def work(host: Host) -> None:
         if host.status()["state"] == "idle":

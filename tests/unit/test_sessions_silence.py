@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pepys import limits
+from pepys.cli.health import warnings
 from pepys.errors import DeviceMissing
-from pepys.sessions.control import ask_host
+from pepys.sessions.control import NoHost, ask_host, start_session, status_of
 from pepys.sessions.host import Host
 from pepys.sessions.start import StartRequest
 from tests.hosted import fakes, hosted, pid_of
@@ -40,6 +41,7 @@ def test_a_recorder_that_stands_still_is_told_and_commands_end_in_time(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PAUSE_S", 0.3)
+    monkeypatch.setattr(limits, "SHOT_S", 0.3)
 
     async def work(host: Host) -> None:
         told = await host.start(StartRequest())
@@ -50,10 +52,16 @@ def test_a_recorder_that_stands_still_is_told_and_commands_end_in_time(
             try:
                 tracks = await status_with(host, updates, "degraded")
                 assert tracks["shots"]["detail"].startswith("no sign of life from the recorder for ")
+                assert tracks["shots"]["stands"] == "attempt"
+                assert 1_500 <= tracks["shots"]["stands_ms"] <= tracks["shots"]["attempt_ms_ago"] <= 10_000
                 assert tracks["audio.system"]["state"] == "off"
+                assert not tracks["audio.system"].get("stands")
+                assert any("no sign of life from the recorder" in line for line in warnings(host.status()))
                 assert host.status()["tracks"][0]["state"] == "degraded"
                 with pytest.raises(DeviceMissing, match=f"process {pid}.* has not answered to pause") as refused:
                     await asyncio.to_thread(ask_host, home, "pause")
+                with pytest.raises(DeviceMissing, match=f"process {pid}.* has not answered to shot for 0.3 s"):
+                    await asyncio.to_thread(ask_host, home, "shot", timeout_s=5.0)
                 assert f"kill -9 {pid}" in refused.value.remedy
                 assert told["session"] in refused.value.remedy
                 assert host.status()["state"] == "recording"
@@ -77,6 +85,12 @@ def test_a_recorder_without_a_host_that_stands_still_is_named(home: Path, monkey
 
     hosted(home, work, end=False)
     pid = pid_of(home)
+    told = status_of(home)
+    assert told["state"] == "recording"
+    assert [notice["kind"] for notice in told["notices"]] == ["no_host"]
+    assert f"process {pid}" in told["notices"][0]["text"]
+    with pytest.raises(NoHost, match=rf"no daemon runs .* a recorder does \(process {pid}\)"):
+        start_session(home, print)
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(DeviceMissing, match=rf"the recorder \(process {pid}\) has not answered") as refused:
         ask_host(home, "pause")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pepys.errors import NotFound
+from pepys.limits import FRAGMENT_NS
 from pepys.model.ids import new_session_id
 from pepys.store.database import open_database
 from pepys.store.edits import add_artifacts, apply_edit
@@ -90,6 +91,17 @@ def test_a_recording_under_way_is_proven_too(store: Store) -> None:
     (damage,) = verify(store).damages
     assert (damage.track, damage.what) == ("video", "open segment 1")
     recording.die()
+
+
+def test_an_ended_session_with_a_segment_that_has_no_name_is_damaged(store: Store) -> None:
+    recording = Recording.begin(store)
+    recording.segment()
+    recording.open_segment()
+    recording.fragment()
+    session = recording.end()
+    (damage,) = verify(store).damages
+    assert (damage.session, damage.track, damage.what) == (session, "video", "segment 1")
+    assert damage.start_ns == 2 * FRAGMENT_NS and damage.end_ns == 3 * FRAGMENT_NS
 
 
 def test_a_damaged_record_of_a_journal_is_told(store: Store) -> None:

@@ -44,9 +44,12 @@ def test_a_recording_that_is_well_is_ok() -> None:
          "video: degraded: capture stands still for 3 s"),
         ({"state": "failed", "detail": "gone"}, "video: failed: gone"),
         ({"state": "restarting"}, "video: restarting"),
-        ({"Write_queue": {"items": 256, "refused": 4}}, "the disk does not keep up: 4 refused"),
+        ({"Write_queue": {"items": 256, "refused": 9, "refused_lately": 4}}, "the disk does not keep up: 4 refused"),
         ({"Disk": {"free_bytes": 1, "seconds_left": 90, "warning": "low"}}, "the disk is nearly full"),
         ({"Notices": [{"kind": "protocol", "text": "an older recorder ends"}]}, "an older recorder ends"),
+        ({"State": "restarting", "Tracks": [], "Notices": [{"kind": "restart", "text": "it is started again: x"}]},
+         "it is started again: x"),
+        ({"State": "restarting", "Tracks": []}, "the recorder died and is started again"),
         ({"State": "interrupted", "Tracks": []}, "the recorder died: the session is interrupted"),
     ],
 )  # fmt: skip
@@ -54,6 +57,11 @@ def test_anything_that_stands_still_or_is_in_trouble_is_degraded(changed: dict[s
     told = health_shape(status(**changed))
     Health.model_validate(told)
     assert (told["status"], told["problems"]) == ("degraded", [problem])
+
+
+def test_what_was_refused_long_ago_is_no_trouble() -> None:
+    told = health_shape(status(Write_queue={"items": 0, "refused": 4, "refused_lately": 0, "oldest_ms": 0}))
+    assert (told["status"], told["problems"]) == ("ok", [])
 
 
 def test_a_held_recording_and_an_idle_host_are_ok() -> None:

@@ -64,7 +64,7 @@ describe("health", () => {
 
   it("warns of what is bad, and says nothing else", () => {
     expect(warnings(status({ disk: { seconds_left: 90_000, warning: "" }, write_queue: { items: 2, refused: 0, oldest_ms: 90 }, loop: { longest_ms: 9, p99_ms: 2 }, memory: { rss_bytes: 1, limit_bytes: 9 }, notices: [], held: "" }))).toEqual([]);
-    const bad = warnings(status({ held: "locked", disk: { seconds_left: 480, warning: "low" }, write_queue: { items: 2, refused: 3, oldest_ms: 90 }, notices: [{ kind: "protocol", text: "a recorder is old" }] }));
+    const bad = warnings(status({ held: "locked", disk: { seconds_left: 480, warning: "low" }, write_queue: { items: 2, refused: 5, refused_lately: 3, oldest_ms: 90 }, notices: [{ kind: "protocol", text: "a recorder is old" }] }));
     expect(bad[0]).toMatch(/^The screen is locked: nothing is recorded until it is unlocked/);
     expect(bad[1]).toMatch(/^The disk is nearly full: 8 min left/);
     expect(bad.slice(2)).toEqual(["The disk does not keep up: 3 pieces refused.", "A recorder is old."]);
@@ -74,6 +74,8 @@ describe("health", () => {
   it("says once what all tracks say alike", () => {
     const silent = track({ state: "degraded", detail: "no sign of life from the recorder for 7 s" });
     expect(sharedDetail([silent, { ...silent, track: "shots" }, track({ state: "off" })])).toBe(silent.detail);
+    const stands = { ...silent, stands: "attempt" as const, stands_ms: 7000 };
+    expect(sharedDetail([stands, { ...stands, track: "shots" }])).toBe(silent.detail);
     expect([sharedDetail([silent]), sharedDetail([silent, track({})]), sharedDetail([track({ detail: "x" }), track({ detail: "x" })])]).toEqual(["", "", ""]);
   });
 
@@ -81,6 +83,7 @@ describe("health", () => {
     const notices = [{ kind: "restart", text: "the recorder is started again: killed" }];
     const died = status({ state: "interrupted", notices, restarts: 1, last_restart: { at: "", reason: "killed" } });
     expect(startsAgain(died)).toBe(true);
+    expect(startsAgain({ ...died, state: "restarting", notices: [] })).toBe(true);
     expect(startsAgain({ ...died, last: { session: "s", state: "interrupted" } })).toBe(false);
     expect(startsAgain({ ...died, notices: [] })).toBe(false);
     expect(restartsWords(died)).toBe("Recorder restarted once, the last: killed");

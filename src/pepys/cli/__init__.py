@@ -12,6 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.errors import Interrupted, PepysError, PermissionMissing, StorageProblem, Usage
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG)
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports a reader that went away
 
 
@@ -117,6 +119,10 @@ def as_pepys_error(error: BaseException) -> PepysError:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         told = f"{where}{error.strerror or error}"
+        if home := _home_that_cannot_be(error):
+            return StorageProblem(
+                f"the home {home} cannot be made: {error.strerror}", "choose a folder that can be written with --home"
+            )
         if error.errno in _UNWRITABLE:
             return StorageProblem(told, "free some space or choose another folder with --home")
         if isinstance(error, PermissionError):
@@ -124,6 +130,16 @@ def as_pepys_error(error: BaseException) -> PepysError:
         return PepysError(told, "run it again with --debug for the details")
     told = " ".join(str(error).split())
     return PepysError(f"unexpected {type(error).__name__}: {told}", "run it again with --debug for the details")
+
+
+def _home_that_cannot_be(error: OSError) -> str:
+    """The home in force, where the error is that it, or a folder above it, could not be made; else empty."""
+    home = os.environ.get("PEPYS_HOME", "")
+    if not home or not isinstance(error.filename, str) or error.errno not in _NO_FOLDER:
+        return ""
+    place, failed = Path(home), Path(error.filename)
+    concerned = failed == place or failed in place.parents
+    return home if concerned and not os.path.isdir(home) else ""  # noqa: PTH112 - Path raises for names too long
 
 
 def _report(error: PepysError, as_json: bool) -> int:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pepys.cli.count import Count
-from pepys.cli.health import disk_text, inner_facts, restarts_text, track_detail, warnings
+from pepys.cli.health import (
+    disk_text,
+    held_text,
+    inner_facts,
+    restarts_text,
+    told_tracks,
+    track_detail,
+    warnings,
+    warnings_apart,
+)
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.record import (
@@ -54,12 +63,13 @@ from pepys.cli.sources import (
     WindowOption,
     in_order,
 )
-from pepys.errors import DeviceMissing, NotFound, Usage
+from pepys.errors import Busy, DeviceMissing, NotFound, PepysError, Usage
 from pepys.sessions.control import NoHost, ask_host, connect_host, start_session, status_of, watch_host
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_AT_ONCE_S = 0.5
 SessionArgument = Annotated[str | None, typer.Argument(metavar="[ID]", help="An interrupted session.")]
 
 
@@ -191,12 +201,23 @@ def _with_camera(home: Path, sources: list[str]) -> list[str]:
     return [*(name for name in sources if name != camera), camera]
 
 
+def _before(home: Path) -> dict[str, Any]:
+    """The status before a command, for its words alone: nothing waits for one that does not come at once."""
+    try:
+        return ask_host(home, "status", timeout_s=_AT_ONCE_S)
+    except PepysError:
+        return {}
+
+
 def pause(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Pause the recording; when this returns nothing can be taken any more."""
+    before = _before(home)
     told = ask_host(home, "pause")
     out = Output(as_json)
     out.document(told)
-    out.text(f"Paused at {clock_text(told.get('wall_ms', 0))}.")
+    # A pause of the user's takes the place of one that a locked screen made.
+    already = before.get("state") == "paused" and not before.get("held")
+    out.text(f"{'Already paused' if already else 'Paused'} at {clock_text(told.get('wall_ms', 0))}.")
 
 
 def resume(
@@ -205,19 +226,35 @@ def resume(
     """Go on after a pause; with ID, go on with an interrupted session in a new span (needs the daemon)."""
     if session is not None and connect_host(home) is None:
         raise NoHost("no daemon runs on this home to go on with the session", "start one with `pepys serve`")
+    before = _before(home)
     told = ask_host(home, "resume", session=session)
     out = Output(as_json)
     out.document(told)
-    out.text(f"Recording {told.get('session', '')}.")
+    already = before.get("state") == "recording" and before.get("session") == told.get("session")
+    out.text(f"{'Already recording' if already else 'Recording'} {told.get('session', '')}.")
 
 
 def shot(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Take a shot of the screen now; returns when it is stored."""
-    told = ask_host(home, "shot")
+    try:
+        told = ask_host(home, "shot")
+    except Busy as error:
+        raise _resting(home) or error from error
     out = Output(as_json)
     out.document(told)
     repeat = " (nothing has changed since the one before)" if told.get("repeat") else ""
     out.text(f"Shot at {clock_text(told['at_ms'])}{repeat}.")
+
+
+def _resting(home: Path) -> Busy | None:
+    """Why a recording that rests takes no shot, and what makes it go on; None where it does not rest."""
+    told = status_of(home)
+    if told["state"] != "paused":
+        return None
+    if held := told.get("held"):
+        remedy = "unlock it, then take the shot" if held == "locked" else "take it when the recording goes on"
+        return Busy(f"no shot is taken: {held_text(held)}", remedy)
+    return Busy("the recording is paused: no shot is taken", "`pepys resume` goes on with it")
 
 
 def stop(
@@ -275,7 +312,11 @@ def _watch(out: Output, home: Path) -> None:
 def _print_status(out: Output, told: dict[str, Any]) -> None:
     if told.get("session") is None:
         counting = told.get("countdown_s")
-        out.text(f"a recording begins in {counting} s" if counting else "idle: nothing is being recorded")
+        name = told.get("name") or "a recording"
+        if counting:
+            out.text(f"{name} begins in {counting} s")
+        else:
+            out.text("idle: nothing is being recorded" if told["state"] == "idle" else f"{told['state']} {name}")
     else:
         name = f" {told['name']}" if told.get("name") else ""
         out.text(f"{told['state']}{name} ({told['session']})")
@@ -290,13 +331,13 @@ def _print_status(out: Output, told: dict[str, Any]) -> None:
                 out.text(f"  {line}")
     if disk := disk_text(told.get("disk")):
         out.text(f"  {disk}")
-    for line in warnings(told):
+    for line in warnings_apart(told):
         out.text(f"  ! {line}")
 
 
 def _print_tracks(out: Output, told: dict[str, Any]) -> None:
     meters = Meters(sys.stdout)
-    for track in in_place(told.get("tracks", [])):
+    for track in in_place(told_tracks(told)):
         # A picture of one source is named above; of several, each is named where its health is told.
         name = f" ({track['source']})" if track["track"].startswith("video.") else ""
         loud = f" {meters.word(told, track)}".rstrip()

@@ -21,6 +21,7 @@ from pepys.cli.say import (
     gap_name,
     gap_text,
     in_place,
+    length_text,
     local_time,
     picture_text,
     size_text,
@@ -172,8 +173,8 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
         table.add_column(name, overflow="fold", justify="right" if name == "SIZE" else "left")
     for track in in_place(shown["tracks"]):
         state = track_state(track) if live else track_result(track, shown["gaps"])
-        # What is composed into the video has no bytes of its own.
-        size = "" if track["track"].startswith("video.") else size_text(track["bytes"])
+        # What is composed into the video has no bytes of its own, and activity is in the journal.
+        size = size_text(track["bytes"]) if track["bytes"] else ""
         table.add_row(track["track"], Text(track["source"]), track["codec"], size, Text(state))
     if shown["tracks"]:
         console.print()
@@ -184,7 +185,7 @@ def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
                 console.print(Text(f"{track['track']} {line}"), soft_wrap=True)
     lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= shown["wall_ms"] else
               gap_text(gap)) for gap in shown["gaps"]]  # fmt: skip
-    lines += [(entry["start_ms"], f"{gap_name(track)} missing for {clock_text(entry['end_ms'] - entry['start_ms'])}: "
+    lines += [(entry["start_ms"], f"{gap_name(track)} missing for {length_text(entry['end_ms'] - entry['start_ms'])}: "
                f"{entry['reason']}") for track in shown["tracks"] for entry in track["gaps"]]  # fmt: skip
     lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in shown["notes"]]
     lines += [(step["at_ms"], clock_step_text(step)) for step in shown["clock_steps"]]

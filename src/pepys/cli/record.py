@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pepys.cli.count import Count
-from pepys.cli.health import short_warning, warnings
+from pepys.cli.health import held_text, short_warning, told_tracks, warnings
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import clock_text, fallbacks, left_out, size_text, track_word
@@ -214,6 +214,7 @@ class StatusLine:
         self._early: list[dict[str, Any]] = []
         self._reasons: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._rests = ""
         self._count = Count(out)
 
     def hear(self, push: dict[str, Any]) -> None:
@@ -225,6 +226,7 @@ class StatusLine:
             self._started(push["status"])
         elif kind == "status" and self._begun:
             self._out.record({"event": "status", **push["status"]})
+            self._rest(push["status"])
             self._draw(push["status"])
         elif kind == "track":
             self._track(push)
@@ -246,6 +248,18 @@ class StatusLine:
             self._told[about] = push["text"]
             self._stay(f"{about}: {push['text']}" if about else push["text"])
         self._out.record({"event": "warning", **{key: value for key, value in push.items() if key != "push"}})
+
+    def _rest(self, status: dict[str, Any]) -> None:
+        """A recording that rests is told, by whom, and so is that it goes on."""
+        if status["state"] not in {"recording", "paused"}:
+            return
+        rests = ""
+        if status["state"] == "paused":
+            held = status.get("held")
+            rests = held_text(held) if held else "paused: nothing is recorded until `pepys resume`"
+        if rests != self._rests:
+            self._rests = rests
+            self._stay(rests or "recording again")
 
     def _track(self, push: dict[str, Any]) -> None:
         """A track that fails is told, and one that is well again; one that begins well is not worth a line."""
@@ -289,12 +303,13 @@ class StatusLine:
     def _draw(self, status: dict[str, Any]) -> None:
         if not self._live or not status["tracks"]:
             return
-        unwell = [track for track in status["tracks"] if track["state"] not in {"off", "healthy"}]
+        unwell = [track for track in told_tracks(status) if track["state"] not in {"off", "healthy", "paused"}]
         warning = short_warning(status)
+        well = [] if warning or status["state"] == "paused" else ["all tracks ok"]
         parts = [
             status["state"], clock_text(status["recorded_ms"]), size_text(status["bytes"]),
             *([warning] if warning else []),
-            *([track_word(track) for track in unwell] or ([] if warning else ["all tracks ok"])),
+            *([track_word(track) for track in unwell] or well),
             *self._meters.words(status),
         ]  # fmt: skip
         text = "  ".join(parts)[: _width() - 1]

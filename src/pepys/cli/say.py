@@ -14,6 +14,11 @@ def clock_text(duration_ms: int) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+def length_text(duration_ms: int) -> str:
+    """How long something lasted: `0:05`, and what is shorter than a second `0.4 s`."""
+    return clock_text(duration_ms) if duration_ms >= 1000 else f"{max(duration_ms, 1) / 1000:.1g} s"
+
+
 def size_text(count: int) -> str:
     """A size such as `812 B`, `3.4 MB` or `12 GB` (powers of ten)."""
     size, unit = float(count), "B"
@@ -91,14 +96,19 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
     if not gaps:
         # A crash that was followed by a new span has a length; one that ended the session has none.
         ended = any(gap["end_ms"] == gap["start_ms"] for gap in crashes)
-        whole = "whole up to the crash" if ended else "whole but for the crash" if crashes else "whole"
+        several = len(crashes) > 1
+        whole = "whole"
+        if ended:
+            whole = "whole up to the last crash" if several else "whole up to the crash"
+        elif crashes:
+            whole = f"whole but for {len(crashes)} crashes" if several else "whole but for the crash"
         troubled = track["state"] == "degraded" and track.get("detail")
         return f"{whole}, but {track['detail'].removeprefix('recording, but ')}" if troubled else whole
     details = [track.get("detail"), gaps[-1].get("detail")]
     if gaps[-1]["reason"] == "source_closed":
         details.reverse()  # how it went says more than that it did not come back
     last = details[0] or details[1] or gaps[-1]["reason"].replace("_", " ")
-    return f"{counted(len(gaps), 'gap')}, the last: {last}"
+    return f"1 gap: {last}" if len(gaps) == 1 else f"{len(gaps)} gaps, the last: {last}"
 
 
 def gap_text(gap: Mapping[str, Any]) -> str:
@@ -107,7 +117,7 @@ def gap_text(gap: Mapping[str, Any]) -> str:
     why = f" ({gap['detail']})" if gap.get("detail") else ""
     if gap["reason"] == "crash" and length_ms < 1000:
         return f"crash, at most 1 s is missing{why}"  # what was not yet durable; nobody knows when it ended
-    return f"gap of {clock_text(length_ms)}: {gap['reason']}{why}"
+    return f"gap of {length_text(length_ms)}: {gap['reason']}{why}"
 
 
 def fallbacks(tracks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -36,6 +36,7 @@ _PLAIN: Final = "_.-:=+*#"
 _COLUMNS: Final = 5
 _FLOOR_DB: Final = -60.0
 _SILENT_DB: Final = -90.0
+_DEAD: Final = frozenset({"restarting", "failed", "off"})
 _A_FILE: Final = "name a file with a graph in JSON; `pepys show ID --graph --json` has one"
 
 
@@ -141,7 +142,8 @@ class Meters:
         """How loud one track is, such as `▃▅▂▁▁ -23 dB`, `muted`; empty while nothing is taken."""
         name = short_name(track["track"])
         gain = ((status.get("sound") or {}).get("gains") or {}).get(name) or {}
-        if not track.get("level"):
+        # A device that is gone has no level, and what was heard last is none of now.
+        if not track.get("level") or track.get("state") in _DEAD or status.get("state") == "paused":
             return ""
         if gain.get("muted"):
             return "muted"

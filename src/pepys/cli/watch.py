@@ -1,7 +1,8 @@
 """`pepys status --watch`: a calm live view on a terminal, plain lines elsewhere, objects with `--json`.
 
-Owns how it is drawn. Invariants: the view is drawn anew only when the host told something, at most once a second; its
-lines keep their places while tracks come and go in health.
+Owns how it is drawn. Invariants: anything is drawn only when the host told something, and figures that merely move at
+most once a second; the lines of the view keep their places while tracks come and go in health; what is wrong is told
+once, not each second.
 """
 
 from __future__ import annotations
@@ -10,9 +11,19 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pepys.cli.health import HEAD, disk_text, inner_facts, restarts_text, track_detail, track_rows, warnings
+from pepys.cli.health import (
+    HEAD,
+    disk_text,
+    inner_facts,
+    restarts_text,
+    told_tracks,
+    track_detail,
+    track_rows,
+    warnings,
+    warnings_apart,
+)
 from pepys.cli.output import Output
-from pepys.cli.say import clock_text, shown_text, size_text, track_word
+from pepys.cli.say import clock_text, shown_text, size_text
 from pepys.cli.sound import Meters, heard_text
 from pepys.clock import Clock, SystemClock
 from pepys.limits import NS_PER_MS
@@ -23,19 +34,22 @@ if TYPE_CHECKING:
 _STYLES = {"degraded": "yellow", "restarting": "yellow", "failed": "bold red", "off": "dim"}
 _EACH_NS = 900 * NS_PER_MS
 _LEFT = 2  # columns of words; the rest are figures
+_CLOCKS = 3  # of those, the clocks
 
 
-def watch(out: Output, told: Iterable[dict[str, Any]]) -> None:
+def watch(out: Output, told: Iterable[dict[str, Any]], clock: Clock | None = None) -> None:
     """Show every status of `told` until it ends.
 
     Args:
         out: where; a terminal is drawn on in place.
         told: statuses, as the host tells them.
+        clock: paces what is written; the system's without one.
     """
+    clock = clock or SystemClock()
     if not out.as_json and sys.stdout.isatty():
-        _live(out.console(), told, SystemClock())
+        _live(out.console(), told, clock)
         return
-    lines = Lines(out)
+    lines = Lines(out, clock)
     for status in told:
         out.record(status)
         if not out.as_json:
@@ -43,10 +57,12 @@ def watch(out: Output, told: Iterable[dict[str, Any]]) -> None:
 
 
 class Lines:
-    """A line for each status, and one for each thing that is new; for files and pipes."""
+    """A line each second and at each change, and one for each thing that is new; for files and pipes."""
 
-    def __init__(self, out: Output) -> None:
-        self._out = out
+    def __init__(self, out: Output, clock: Clock) -> None:
+        self._out, self._clock = out, clock
+        self._drawn: tuple[str, ...] = ()
+        self._drawn_ns = 0
         self._meters = Meters(sys.stdout)
         self._details: dict[str, str] = {}
         self._warned: set[str] = set()
@@ -54,21 +70,37 @@ class Lines:
     def see(self, told: Mapping[str, Any]) -> None:
         """Write what a status tells."""
         self._meters.see(told["tracks"])
-        words = "  ".join(f"{track_word(track)} {self._meters.word(told, track)}".rstrip() for track in told["tracks"])
-        for track in told["tracks"]:
-            detail = track.get("detail") or ""
-            if detail and detail != self._details.get(track["track"]):
-                self._out.text(f"  {track['track']}: {detail}")
-            self._details[track["track"]] = detail
-        standing = {f"{track['track']}: {track.get('detail')}" for track in told["tracks"]}
         # How long something stands still changes each second; that it does is told once.
-        found = {_settled(line): line for line in warnings(told) if line not in standing}
+        for track in told_tracks(told):
+            detail = track_detail(track)
+            if detail and _settled(detail) != self._details.get(track["track"]):
+                self._out.text(f"  {track['track']}: {detail}")
+            self._details[track["track"]] = _settled(detail)
+        found = {_settled(line): line for line in warnings_apart(told)}
         for kind in [kind for kind in found if kind not in self._warned]:
             self._out.text(f"  {found[kind]}")
         self._warned = set(found)
-        counting = f"  begins in {told['countdown_s']} s" if told.get("countdown_s") else ""
-        recorded = clock_text(told["recorded_ms"])
-        self._out.text(f"{told['state']:<12} {recorded:>8}  {size_text(told['bytes']):>7}  {words}{counting}".rstrip())
+        shape, now_ns = _shape(told), self._clock.now_ns()
+        if shape == self._drawn and now_ns - self._drawn_ns < _EACH_NS:
+            return
+        if not self._drawn:
+            clocks, counts = "/".join(HEAD[_LEFT : _LEFT + _CLOCKS]), "/".join(HEAD[_LEFT + _CLOCKS :])
+            self._out.text(f"# STATE TIME SIZE, then of each track: TRACK STATE {clocks} AGO {counts} LEVEL")
+        self._drawn, self._drawn_ns = shape, now_ns
+        self._out.text(self._line(told))
+
+    def _line(self, told: Mapping[str, Any]) -> str:
+        """All that moves in one line, such as `recording 0:05 1.2 MB  video ok 0.0/0.3/1.2 s 70/70/0/0`."""
+        parts = [f"{told['state']:<12} {clock_text(told['recorded_ms']):>8}  {size_text(told['bytes']):>7}"]
+        for track, cells in track_rows(told):
+            clocks = "/".join(cell.removesuffix(" s") for cell in cells[_LEFT : _LEFT + _CLOCKS])
+            figures = "/".join(cells[_LEFT + _CLOCKS :])
+            parts.append(f"{' '.join(cells[:_LEFT])} {clocks} s {figures} {self._meters.word(told, track)}".rstrip())
+        if told.get("countdown_s"):
+            parts.append(f"begins in {told['countdown_s']} s")
+        elif told.get("session") is not None:
+            parts += [line for line in (*inner_facts(told), disk_text(told.get("disk")), restarts_text(told)) if line]
+        return "  ".join(parts).rstrip()
 
 
 def _settled(line: str) -> str:
@@ -120,7 +152,7 @@ def view(status: Mapping[str, Any], meters: Meters) -> RenderableType:
             if detail := track_detail(track):
                 parts.append(Text(f"  {track['track']}: {detail}", _STYLES.get(str(track.get("state")), "dim")))
     parts.append(Text())
-    parts += [Text(f"! {line}", "bold yellow") for line in warnings(status) if "stands still" not in line]
+    parts += [Text(f"! {line}", "bold yellow") for line in warnings_apart(status)]
     inner = [*([disk] if (disk := disk_text(status.get("disk"))) else []), *inner_facts(status)]
     if inner:
         parts.append(Text("  ".join(inner), "dim"))
@@ -132,7 +164,7 @@ def view(status: Mapping[str, Any], meters: Meters) -> RenderableType:
 def _headline(status: Mapping[str, Any]) -> RenderableType:
     from rich.text import Text
 
-    if status.get("session") is None and not status.get("countdown_s"):
+    if status["state"] == "idle":
         return Text("idle: nothing is being recorded")
     line = Text(str(status["state"]), "bold")
     if status.get("countdown_s"):

@@ -15,7 +15,6 @@ from pepys.errors import NotFound, PepysError
 
 _UPTIME = Path("/proc/uptime")
 _ROOM_BYTES = 4 * limits.DISK_RESERVE_BYTES
-_MIB = 1024 * 1024
 
 
 def folder(home: Path) -> Iterator[Finding]:
@@ -29,7 +28,7 @@ def folder(home: Path) -> Iterator[Finding]:
     else:
         yield missing("home", f"{existing} cannot be written", "make it writable, or name another folder with --home")
     free = shutil.disk_usage(existing).free
-    told = f"{free // _MIB} MiB free, {limits.DISK_RESERVE_BYTES // _MIB} MiB of them kept in reserve"
+    told = f"{free // 10**6:,} MB free, {limits.DISK_RESERVE_BYTES // 10**6:,} MB of them kept in reserve"
     if free <= limits.DISK_RESERVE_BYTES:
         yield missing("disk", told, "free some space, or name another folder with --home")
     elif free <= _ROOM_BYTES:

@@ -42,6 +42,7 @@ class _Fold:
     inits: dict[str, dict[int, Init]] = field(default_factory=dict)
     segments: dict[str, dict[int, Segment]] = field(default_factory=dict)
     shots: list[Shot] = field(default_factory=list)
+    pictures: set[str] = field(default_factory=set)
     focus: list[ev.FocusChanged] = field(default_factory=list)
     windows: list[Windows] = field(default_factory=list)
     inputs: list[InputCount] = field(default_factory=list)
@@ -129,14 +130,24 @@ def _segment_sealed(fold: _Fold, event: ev.SegmentSealed) -> None:
 
 
 def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
+    # A recorder that resumed the session has not seen what an earlier one took: the picture itself tells.
+    repeat = event.repeat or event.blob in fold.pictures
+    fold.pictures.add(event.blob)
     fold.shots.append(
         Shot(
-            event.at_ns, event.blob, event.width, event.height, event.repeat, event.trigger, event.app, event.title,
+            event.at_ns,
+            event.blob,
+            event.width,
+            event.height,
+            repeat,
+            event.trigger,
+            event.app,
+            event.title,
             event.near,
         )
-    )  # fmt: skip
-    if not event.repeat:
-        track = fold.track("shots")
+    )
+    track = fold.track("shots")
+    if not repeat:
         fold.tracks["shots"] = replace(track, shot_bytes=track.shot_bytes + event.bytes)
     fold.see(event.at_ns)
 
@@ -330,6 +341,9 @@ def _track(fold: _Fold, track: Track, gaps: list[Gap], spans: tuple[Span, ...]) 
         segments=tuple(segment for segment in segments if segment.fragments),
         gaps=own,
     )
+    if track.kind == "shots":
+        # The last beat before a crash does not know of every shot, nor what the recorder after it took anew.
+        return replace(whole, captured=len(fold.shots) + track.dropped, encoded=len(fold.pictures))
     if track.kind != "audio":
         return whole
     crashed = frozenset(gap.start_ns for gap in gaps if gap.track is None and gap.reason == "crash")

@@ -59,10 +59,22 @@ def _losses(track: Track, span: Span, *, crashed: bool) -> Iterator[SoundLoss]:
     for gap in sorted(track.gaps, key=lambda gap: gap.start_ns):
         start_ns, until_ns = max(gap.start_ns, at_ns), min(gap.end_ns, end_ns)
         if until_ns > start_ns:
-            yield SoundLoss(start_ns, samples_of(until_ns - start_ns), gap.reason, gap.detail)
+            samples = _place(span, until_ns, crashed=cut) - _place(span, start_ns, crashed=cut)
+            yield SoundLoss(start_ns, samples, gap.reason, gap.detail)
             at_ns = until_ns
     if cut and span.end_ns > end_ns:
         yield SoundLoss(end_ns, samples_of(span.end_ns - end_ns), "crash", "it was not durable yet")
+
+
+def _place(span: Span, at_ns: int, *, crashed: bool) -> int:
+    """The number in its span of the sample at an axis time.
+
+    Gaps begin and end with a sample, and their times are rounded; a span that ended in order did so at any moment, and
+    the sample that would lie across its end is not recorded.
+    """
+    if at_ns == span.end_ns and not (crashed or span.open):
+        return (at_ns - span.start_ns) * SOUND_RATE // NS_PER_S
+    return samples_of(at_ns - span.start_ns)
 
 
 def _account(track: Track, span: int, told: SoundAccounted | None, *, crashed: bool, due: bool) -> SpanAccount:

@@ -28,7 +28,7 @@ from pepys.record.sound_plan import MIX
 from pepys.record.soundboard import SoundBoard
 from pepys.record.spec import RecordSpec
 from pepys.record.stage import Done, Stage
-from pepys.record.stall import Slept, judge
+from pepys.record.stall import NONE, Slept, judge
 from pepys.record.wire import Message
 from pepys.record.writing import Fragment, InitHeader, Picture
 
@@ -77,6 +77,8 @@ class Capture:
         self._gridded = False
         self._place: SpanPlace | None = None
         self._slept = Slept(self._clock)
+        self.stall = NONE
+        """What came between the last grid point of the span that ended last, and its end."""
 
     # --- sources
 
@@ -260,15 +262,16 @@ class Capture:
     def begin(self, place: SpanPlace) -> None:
         """The span starts at `place`."""
         self._place = place
-        self._slept.since_last_ns()
+        self._slept.mark()
         screen = self._screen if self._screen is not None and self._screen.lives else None
         stream = screen.begin(place, self.sounds.mix_encoder, self._give) if screen is not None else None
         if stream is None and self.sounds.mix_encoder is not None:
             self._health.set(MIX, "healthy", place.at_ns)
         self.sounds.begin(place, self._give, stream)
         for report in self._health.tracks.values():
-            if report.state in {"failed", "restarting"} and not report.track.startswith("audio"):
-                self._health.open_gap(report.track, "source_closed", place.at_ns, report.detail)
+            away = report.state in {"failed", "restarting"} and not report.track.startswith("audio")
+            if away and not self._health.lacks(report.track):
+                self._health.open_gap(report.track, report.lost_by, place.at_ns, report.detail)
         self._focus.begin(place)
         self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         self._gridded = stream is not None or bool(self.sounds.inputs)
@@ -285,15 +288,17 @@ class Capture:
     def finish(self, *, rests: bool) -> int:
         """End the span now: nothing is captured from here on, and nothing that was is left out. The time of the end.
 
-        Recording `rests` after it unless another span begins at once.
+        Recording `rests` after it unless another span begins at once. A `stall` of the session puts the end before it.
         """
         self._loop.clear_timer("grid")
         self._coordinator.end()
         now_ns = self._clock.now_ns()
-        if self._gridded and now_ns - self._next_grid_ns > limits.STALL_NS:
-            # The process slept: nothing was watched since the last grid point.
-            now_ns = max(self._next_grid_ns, self.sounds.reached_ns())
-        self._catch_up(now_ns)
+        late_ns, slept_ns = now_ns - self._next_grid_ns, self._slept.since_mark_ns()
+        self.stall = judge(late_ns, slept_ns) if self._gridded else NONE
+        if self.stall.extent == "session":
+            # Nothing was watched since the last grid point, or not for as long as the machine slept.
+            now_ns = max(min(now_ns - slept_ns, self._next_grid_ns), self.sounds.reached_ns())
+        self._catch_up_stalled(now_ns)
         # The last fragment must not be empty; the wait is shorter than a frame.
         until_ns = max(now_ns, self._next_grid_ns - limits.FRAGMENT_NS + limits.LAST_FRAGMENT_NS)
         if self._screen is not None:
@@ -320,16 +325,21 @@ class Capture:
 
     def _on_grid(self) -> None:
         now_ns = self._clock.now_ns()
-        stall = judge(now_ns - self._next_grid_ns, self._slept.since_last_ns())
-        if stall.extent == "session":
-            self._on_source("stalled", stall.detail)
+        self.stall = judge(now_ns - self._next_grid_ns, self._slept.since_mark_ns())
+        if self.stall.extent == "session":
+            self._on_source("stalled", self.stall.detail)
             return
-        since_ns = max(self._next_grid_ns - limits.FRAGMENT_NS, self._loop.turned_ns)
-        self._catch_up(now_ns)
-        if stall.extent == "pictures":
-            self._missed(since_ns, now_ns, stall.detail)
+        self._slept.mark()
+        self._catch_up_stalled(now_ns)
         self._loop.set_timer("grid", self._next_grid_ns, self._on_grid)
         self._coordinator.look()
+
+    def _catch_up_stalled(self, now_ns: int) -> None:
+        """Bring all up to `now_ns`, which `stall` says how to take."""
+        since_ns = max(self._next_grid_ns - limits.FRAGMENT_NS, self._loop.turned_ns)
+        self._catch_up(now_ns)
+        if self.stall.extent == "pictures":
+            self._missed(since_ns, now_ns, self.stall.detail)
 
     def _missed(self, since_ns: int, until_ns: int, detail: str) -> None:
         """No picture was looked at for a while; the sound of that time waited in pipes, and is whole."""
@@ -337,6 +347,8 @@ class Capture:
         if place is None or screen is None:
             return
         for track in screen.tracks:
+            if self._health.lacks(track):
+                continue
             self._health.open_gap(track, "suspended", place.axis(since_ns), detail)
             self._health.close_gap(track, "suspended", place.axis(until_ns))
 

@@ -14,6 +14,7 @@ from pepys import limits
 from pepys.errors import PepysError, StorageProblem, Usage
 from pepys.model import events as ev
 from pepys.model.ids import new_short_id
+from pepys.record.lately import Lately
 from pepys.record.loop import Loop
 from pepys.record.recorder import Recorder
 from pepys.record.taps import Taps
@@ -28,6 +29,7 @@ class Commands:
         self._taps = Taps(recorder.capture.sounds, server)
         recorder.hosted = lambda: bool(server.subscribers)
         self._alone_ns = loop.clock.now_ns()
+        self._refused = Lately(limits.REFUSED_LATELY_NS)
         self._doing: dict[str, Callable[[Peer, Message, dict[str, Any]], None]] = {
             "status": self._status,
             "subscribe": self._subscribe,
@@ -86,11 +88,16 @@ class Commands:
             "write_queue": {
                 "items": writer.waiting if writer is not None else 0,
                 "refused": writer.refused if writer is not None else 0,
+                "refused_lately": self._refused_lately(now_ns),
                 "oldest_ms": writer.waits_ns(now_ns) // limits.NS_PER_MS if writer is not None else 0,
             },
             "memory": recorder.rounds.memory.to_json(),
             "loop": self._loop.lags.to_json(),
         }
+
+    def _refused_lately(self, now_ns: int) -> int:
+        writer = self._recorder.writer
+        return self._refused.count(writer.refused if writer is not None else 0, now_ns)
 
     # --- requests
 
@@ -183,6 +190,7 @@ class Commands:
 
     def _look_for_clients(self) -> None:
         now_ns = self._loop.clock.now_ns()
+        self._refused_lately(now_ns)  # with nobody there who asks, its time passes all the same
         if self._server.peers or self._recorder.state == "starting":
             self._alone_ns = now_ns
         orphan_ns = self._recorder.spec.orphan_ns

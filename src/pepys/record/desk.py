@@ -99,7 +99,7 @@ class DeskTrack:
         """
         inputs: list[Input] = []
         turned_ns = self._loop.turned_ns
-        missed = bool(turned_ns) and self._loop.clock.now_ns() - turned_ns > limits.LATE_MUCH_NS
+        missed = bool(turned_ns) and self._loop.clock.now_ns() - turned_ns > limits.STALL_NS
         if missed and self._place is not None:
             # This process did not run: what was done meanwhile lies in the gap that the session is about to have.
             until_ns = max(turned_ns, self._place.base_ns)

@@ -201,6 +201,7 @@ class Disk:
         if isinstance(found, OSError):
             self.lost = True
             raise StorageProblem(f"the home {self._home} cannot be read: {found.strerror}", "mount it again") from found
+        begun = self._place is not None
         self._place = self._place or found.place
         if found.place != self._place:
             self.lost = True
@@ -208,7 +209,7 @@ class Disk:
         if found.read_only:
             raise StorageProblem(f"the home {self._home} is read-only now", "mount it writable, then resume it")
         self.free_bytes = found.free_bytes
-        require_reserve(found.free_bytes, self._reserve_bytes)
+        require_reserve(found.free_bytes, self._reserve_bytes, begun=begun)
 
     def _warning(self) -> str:
         """Each threshold is told of once; again only after the room lasted twice as long."""
@@ -220,30 +221,36 @@ class Disk:
             self._told = passed
             assert self.free_bytes is not None
             return (
-                f"the disk lasts for {_duration(left)} more: {_mebibytes(self.free_bytes)} are free, of which "
-                f"{_mebibytes(self._reserve_bytes)} are kept in reserve"
+                f"the disk lasts for {_duration(left)} more: {_megabytes(self.free_bytes)} are free, of which "
+                f"{_megabytes(self._reserve_bytes)} are kept in reserve"
             )
         while self._told and left >= 2 * limits.DISK_LOW_S[self._told - 1]:
             self._told -= 1
         return ""
 
 
-def require_reserve(free_bytes: int, reserve_bytes: int) -> None:
+def require_reserve(free_bytes: int, reserve_bytes: int, *, begun: bool = False) -> None:
     """Check that the reserve is free.
+
+    Args:
+        free_bytes: what is free.
+        reserve_bytes: what is kept.
+        begun: whether something was recorded already.
 
     Raises:
         StorageProblem: it is not.
     """
     if free_bytes < reserve_bytes:
         raise StorageProblem(
-            f"the disk is nearly full: {_mebibytes(free_bytes)} are free, "
-            f"{_mebibytes(reserve_bytes)} are kept in reserve",
-            "free some space; what was recorded is safe",
+            f"the disk is nearly full: {_megabytes(free_bytes)} are free, "
+            f"{_megabytes(reserve_bytes)} are kept in reserve",
+            f"free {_megabytes(reserve_bytes - free_bytes)} or more" + ("; what was recorded is safe" if begun else ""),
         )
 
 
-def _mebibytes(count: int) -> str:
-    return f"{count // (1024 * 1024)} MiB"
+def _megabytes(count: int) -> str:
+    """In powers of ten and rounded up, as a status tells sizes."""
+    return f"{-(-count // 1_000_000):,} MB"
 
 
 def _duration(seconds: int) -> str:

@@ -7,9 +7,11 @@ turn on a busy machine. What is encoded, and when, is left to `video`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Protocol
 
@@ -76,8 +78,9 @@ class InThread:
         """Begin it."""
         with self._changed:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="encoder", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="encoder", daemon=True)
+                thread.start()  # where no thread can be had, none is waited for
+                self._thread = thread
             self._job = job
             self._changed.notify_all()
 
@@ -103,7 +106,8 @@ class InThread:
             self._thread = None
 
     def _serve(self) -> None:
-        _be_nicer()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; pictures come at the usual priority then
+            _be_nicer()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._job is not None or self._over)
@@ -114,7 +118,10 @@ class InThread:
             with self._changed:
                 self._done, self._job = done, None
                 self._changed.notify_all()
-            self._told()
+            try:
+                self._told()
+            except Exception:  # noqa: BLE001 - the job is done; whoever takes it without being told still gets it
+                traceback.print_exc()
 
 
 def _run(job: Job) -> bytes | Exception:

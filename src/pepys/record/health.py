@@ -56,6 +56,8 @@ class TrackReport:
     """The state and detail that the journal was told last."""
     earlier: str = "starting"
     """The state in which an earlier recorder of the session left it."""
+    lost_by: str = "source_closed"
+    """The reason of the gap that was opened for it last."""
 
     @property
     def told(self) -> tuple[str, str]:
@@ -125,12 +127,20 @@ class Health:
         """Gaps that still last."""
         return list(self._gaps.values())
 
-    def add(self, track: str, source: str, state: str = "starting", detail: str = "") -> TrackReport:
-        """A track that is recorded, or would have been; one that is there already begins anew and counts on."""
+    def add(
+        self, track: str, source: str, state: str = "starting", detail: str = "", *, same: bool = False
+    ) -> TrackReport:
+        """A track that is recorded, or would have been; one that is there already begins anew and counts on.
+
+        Whoever counts begins at 0 again, unless it is the `same` as before.
+        """
         report = TrackReport(track, source, state, detail)
         known = self.tracks.get(track)
         if known is not None:
             report.before, report.restarts = known.totals, known.restarts
+            if same:
+                report.before = known.before
+                report.captured, report.encoded, report.dropped = known.captured, known.encoded, known.dropped
             report.journalled, report.earlier = known.journalled, known.earlier
         self.tracks[track] = report
         return report
@@ -194,7 +204,20 @@ class Health:
         if (track, reason) not in self._gaps:
             gap = ev.GapNoted(start_ns, None, reason, track, detail)
             self._gaps[track, reason] = gap
+            if track in self.tracks:
+                self.tracks[track].lost_by = reason
             self._tell(gap)
+
+    def lacks(self, track: str) -> bool:
+        """Whether a gap of the track is open, for any reason."""
+        return any(of == track for of, _reason in self._gaps)
+
+    def disk_takes(self, track: str, at_ns: int, taken: bool) -> None:
+        """From `at_ns` on the disk does not keep up with a track's media, or (taken) does so again."""
+        if taken:
+            self.close_gap(track, "disk_full", at_ns)
+        else:
+            self.open_gap(track, "disk_full", at_ns, "the disk did not keep up")
 
     def rename_gap(self, track: str | None, reason: str, detail: str) -> None:
         """More is known of why a gap that is open came about; a gap that is not open is passed over."""

@@ -2,7 +2,8 @@
 
 Owns which signals are heard and what they mean together. Invariants: the loop never waits for a bus or a display (they
 are opened in threads, with a deadline); a signal that dies says nothing any more and ends nothing; what its locker
-cannot unlock any more is not locked. What is done about it is left to the recorder.
+cannot unlock any more is not locked, and whom nobody can wake any more is awake; a bus that was heard and died is
+opened again. What is done about it is left to the recorder.
 
 Who says that the screen is locked:
 
@@ -23,6 +24,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
+from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import PepysError
 from pepys.record.adapters.opening import InThread
@@ -85,6 +87,10 @@ def _system_bus(clock: Clock) -> _Source:
     return SystemBus(clock)
 
 
+_BUSES: Final = {"session": _session_bus, "system": _system_bus}
+_TIMER: Final = "lock "
+
+
 class LockWatch:
     """Tells when the screen is locked and unlocked; all in the thread of the loop."""
 
@@ -107,15 +113,15 @@ class LockWatch:
         self.locked = False
         """Whether the screen is locked, as far as anybody tells."""
         self._sleeps = False
+        self._waits_ns: dict[str, int] = {}
+        """How long the next wait is before a bus that died is opened again."""
 
     def open(self, display: str | None) -> None:
         """Begin to listen: to the buses, once, and to an X display (anew, if it came back). Returns at once."""
         if sys.platform != "linux":
             return
-        clock = self._loop.clock
-        for name, opener in (("session", _session_bus), ("system", _system_bus)):
-            if name not in self._opening and name not in self._sources:
-                self._open(name, partial(opener, clock))
+        for name in _BUSES:
+            self._open_bus(name)
         self._drop("display")
         if display:
             self._open("display", lambda: _SaverOfDisplay(display))
@@ -125,6 +131,8 @@ class LockWatch:
         """Listen no more; nobody is told anything from here on."""
         for name in (*self._opening, *self._sources):
             self._drop(name)
+        for name in _BUSES:
+            self._loop.clear_timer(_TIMER + name)
         self.locked = self._sleeps = False
 
     @property
@@ -137,11 +145,26 @@ class LockWatch:
         """Whether a bus or the display is still being opened."""
         return bool(self._opening)
 
+    def _open_bus(self, name: str) -> None:
+        self._loop.clear_timer(_TIMER + name)
+        if name not in self._opening and name not in self._sources:
+            self._open(name, partial(_BUSES[name], self._loop.clock))
+
+    def _open_again(self, name: str) -> None:
+        """One that died, or that could not be opened since, is opened again after a while."""
+        wait_ns = self._waits_ns.get(name)
+        if wait_ns is not None:
+            self._waits_ns[name] = min(2 * wait_ns, limits.REOPEN_MAX_NS)
+            self._loop.set_timer(
+                _TIMER + name, self._loop.clock.now_ns() + wait_ns, lambda: self._open_bus(name), limits.LOOP_SLACK_NS
+            )
+
     def _open(self, name: str, opener: Callable[[], _Source]) -> None:
         try:
             opening: InThread[_Source] = InThread(f"lock {name}", opener)
         except (OSError, RuntimeError):
-            return  # no descriptor or thread is left: the recording matters more
+            self._open_again(name)  # no descriptor or thread is left: the recording matters more
+            return
         self._opening[name] = opening
         self._loop.add_reader(opening.fileno(), lambda: self._opened(name))
 
@@ -158,8 +181,12 @@ class LockWatch:
         del self._opening[name]
         self._loop.remove_reader(opening.fileno())
         opening.cancel()
-        if source is not None:
+        if source is None:
+            self._open_again(name)
+        else:
             self._sources[name] = source
+            if name in _BUSES:
+                self._waits_ns[name] = limits.REOPEN_MIN_NS
             self._loop.add_reader(source.fileno(), lambda: self._heard(name))
             # What came while it was opened waits in the library, not in the descriptor.
             self._heard(name)
@@ -172,11 +199,7 @@ class LockWatch:
             source.pump()
         except Exception:  # noqa: BLE001 - a peer that sends what no library expects ends its own signal, nothing else
             self._drop(name)
-        else:
-            sleeps = getattr(source, "sleeps", self._sleeps)
-            if sleeps != self._sleeps:
-                self._sleeps = sleeps
-                self._on_sleep(self._sleeps)
+            self._open_again(name)
         self._judge()
 
     def _drop(self, name: str) -> None:
@@ -196,3 +219,7 @@ class LockWatch:
         if bool(who) != self.locked:
             self.locked = bool(who)
             self._on_change(self.locked, who)
+        sleeps = any(getattr(source, "sleeps", False) for source in self._sources.values())
+        if sleeps != self._sleeps:
+            self._sleeps = sleeps
+            self._on_sleep(sleeps)

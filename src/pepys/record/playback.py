@@ -19,8 +19,8 @@ from pepys.record.video import EncodedFrame
 from pepys.record.writing import Fragment, InitHeader
 
 Give = Callable[[Fragment | InitHeader], bool]
-OnRefused = Callable[[str, int, int], None]
-"""Takes the track, the axis time and the count of samples that the disk did not take."""
+OnTaken = Callable[[str, int, bool], None]
+"""Told once that the disk refuses a track's media from an axis time on (False), and once that it takes it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,32 @@ class SegmentRule:
         return not young and self._bytes >= self._key_bytes
 
 
+class _Taken:
+    """Gives the fragments of one track, and tells where a hole begins and ends."""
+
+    def __init__(self, give: Give, on_taken: OnTaken) -> None:
+        self._give, self._on_taken = give, on_taken
+        self._hole = False
+
+    def give(self, fragment: Fragment) -> bool:
+        """Give a fragment; whether it was taken."""
+        taken = self._give(fragment)
+        if taken is self._hole:
+            self._hole = not taken
+            self._on_taken(fragment.track, fragment.at_ns, taken)
+        return taken
+
+
 class PictureStream:
     """The playback stream of one span: pictures, with the mixed sound beside them when there is any."""
 
     track = "video"
 
-    def __init__(self, place: SpanPlace, video: VideoConfig, encoder: SoundEncoder | None, give: Give) -> None:
-        self._place, self._give = place, give
+    def __init__(
+        self, place: SpanPlace, video: VideoConfig, encoder: SoundEncoder | None, give: Give, on_taken: OnTaken
+    ) -> None:
+        """Begin the stream at `place`; `on_taken` is told of what the disk did not take."""
+        self._place, self._taken = place, _Taken(give, on_taken)
         self._encoder = encoder
         sound = encoder.config if encoder is not None else None
         self._muxer = FragmentWriter(video, sound, place.media_ns)
@@ -127,7 +146,7 @@ class PictureStream:
             self.track, self._place.span, data, start_ns, self._place.media(until_ns) - start_ns,
             self._place.at(start_ns), self._cut, pictures=True,
         )  # fmt: skip
-        self._refused = not self._give(fragment) or self._refused
+        self._refused = not self._taken.give(fragment) or self._refused
         self._segment_bytes += len(data)
         self._cut = False
         self._frames, self._sound = [], []
@@ -142,13 +161,11 @@ class PictureStream:
 class SoundStream:
     """One stream of sound in fragments of its own: a device's track, or the mix where there are no pictures."""
 
-    def __init__(
-        self, track: str, place: SpanPlace, encoder: SoundEncoder, give: Give, on_refused: OnRefused | None = None
-    ) -> None:
-        """Begin a track at `place`; `on_refused` is told of what the disk did not take."""
+    def __init__(self, track: str, place: SpanPlace, encoder: SoundEncoder, give: Give, on_taken: OnTaken) -> None:
+        """Begin a track at `place`; `on_taken` is told of what the disk did not take."""
         self.track = track
         self.samples = self.refused = 0
-        self._place, self._encoder, self._give, self._on_refused = place, encoder, give, on_refused
+        self._place, self._encoder, self._taken = place, encoder, _Taken(give, on_taken)
         self._muxer = FragmentWriter(None, encoder.config, place.media_ns)
         self._sound: list[SoundSample] = []
         self._segment_ns = place.media_ns
@@ -183,11 +200,9 @@ class SoundStream:
             cut,
             pictures=False,
         )
-        given = self._give(fragment)
+        given = self._taken.give(fragment)
         if not given:
             self.refused += count
-            if self._on_refused is not None:
-                self._on_refused(self.track, fragment.at_ns, count)
         if cut:
             self._segment_ns = start_ns
         self._cut = not given

@@ -62,7 +62,7 @@ class Recorder:
         self._store, self._loop, self._clock = store, loop, loop.clock
         self.spans = Spans(self._clock, self.capture, self.health, self._work)
         self.rounds = Rounds(spec, loop, self.health, self.capture, self.spans, self._work, self)
-        self.holding = Holding(loop, self, spec.lost_ns)
+        self.holding = Holding(loop, self, spec.lost_ns, heeds_locks=spec.when_locked == "pause")
         self._lock_watch = LockWatch(loop, self.holding.locked, self.holding.sleeps)
         self._switching = Switching(self, self._work)
         self.hosted: Callable[[], bool] = lambda: False
@@ -107,8 +107,7 @@ class Recorder:
         self.writer.events(*beginning.events, *sound, *self.health.events(beginning.at_ns))
         self.spans.begin(base_ns)
         self.rounds.begin(base_ns)
-        if self.spec.when_locked == "pause":
-            self._lock_watch.open(self.spec.display)
+        self._lock_watch.open(self.spec.display)
         self.writer.events(then=self._on_begun)
 
     def _on_begun(self, error: PepysError | None) -> None:
@@ -149,17 +148,21 @@ class Recorder:
     def rest(self, reason: str, detail: str, done: Done) -> None:
         """Stop all tracks at once, for a gap of that reason; `done` when it is durable. Only while it records."""
         self.state = "pausing"
-        at_ns = self.spans.end(rests=True)
+        at_ns = self.end_span(rests=True)
         self.capture.let_go()
         self.health.open_gap(None, reason, at_ns, detail)
         self._work().events(then=lambda error: self.settle("paused", done, error))
 
+    def rest_for(self, reason: str, detail: str) -> None:
+        """It is held, and from now on rests for another reason."""
+        at_ns = self.spans.now()
+        self.health.close_gap(None, self.holding.held, at_ns)
+        self.health.open_gap(None, reason, at_ns, detail)
+
     def _take_from_lock(self, done: Done) -> None:
         """It is paused: by the user from now on."""
         if self.holding.held:
-            at_ns = self.spans.now()
-            self.health.close_gap(None, self.holding.held, at_ns)
-            self.health.open_gap(None, "pause", at_ns)
+            self.rest_for("pause", "")
             self.holding.release()
         self._work().events(then=done)
 
@@ -184,6 +187,7 @@ class Recorder:
 
     def _resume_span(self, done: Done) -> None:
         try:
+            self.holding.refuse()
             self.capture.require_any()
             self.capture.prepare()
         except PepysError as error:
@@ -225,7 +229,7 @@ class Recorder:
         self.holding.release()
         # A span that could not be begun is none to end.
         running = was == "recording" and self.spans.place is not None
-        at_ns = self.spans.end(rests=True) if running else self.spans.now()
+        at_ns = self.end_span(rests=True) if running else self.spans.now()
         self.capture.close()
         if self._why:
             reason, detail = self._why
@@ -271,6 +275,26 @@ class Recorder:
 
     # --- spans
 
+    def end_span(self, *, rests: bool = False) -> int:
+        """Close the span now; from when on the axis what follows counts: a stall before that is a gap of its own."""
+        at_ns, stall = self.spans.end(rests=rests), self.capture.stall
+        if stall.extent != "session":
+            return at_ns
+        self.health.open_gap(None, "suspended", at_ns, stall.detail)
+        at_ns = self.spans.now()
+        if rests:
+            self.health.close_gap(None, "suspended", at_ns)
+        else:
+            self.capture.start_anew()
+        return at_ns
+
+    def begin_span(self, at_ns: int) -> None:
+        """Begin the span that is prepared: pictures that are others lose no time, but after a stall it begins now."""
+        if self.capture.stall.extent == "session":
+            at_ns = self.spans.now()
+            self.health.close_gap(None, "suspended", at_ns)
+        self.spans.begin(self.spans.clock(at_ns))
+
     def prepare(self, *, pictures: bool = True) -> bool:
         """Prepare the next span; whether it can be begun. If not, what was recorded is closed in order."""
         try:
@@ -282,28 +306,19 @@ class Recorder:
 
     def _on_source(self, what: str, detail: str) -> None:
         """The span cannot go on: the pictures need another, time stood still for long, or the last source is gone."""
-        if self.state != "recording":
+        if what == "back" and self.state in {"recording", "resuming", "paused"}:
+            self._lock_watch.open(self.spec.display)
+        if what == "back" or self.state != "recording":
             return
         if what == "finished":
             self.stop(lambda _error: None)
             return
-        if what == "back":
-            if self.spec.when_locked == "pause":
-                self._lock_watch.open(self.spec.display)
-            return
         if what == "gone":
             self.holding.lost(detail)
             return
-        at_ns = self.spans.end()
-        if what == "stalled":
-            self.health.open_gap(None, "suspended", at_ns, detail)
-            self.capture.start_anew()
-        if not self.prepare():
-            return
-        # Other pictures lose no time; after a stall the span begins now.
-        begin_ns = self.spans.now() if what == "stalled" else at_ns
-        self.health.close_gap(None, "suspended", begin_ns)
-        self.spans.begin(self.spans.clock(begin_ns))
+        at_ns = self.end_span()
+        if self.prepare():
+            self.begin_span(at_ns)
 
     # --- trouble
 
@@ -324,7 +339,7 @@ class Recorder:
         self._push({"push": "warning", "track": None, "kind": "anew", "text": f"{detail}: another one goes on"})
         self.rounds.end()
         self._lock_watch.close()
-        at_ns = self.spans.end(rests=True)
+        at_ns = self.end_span(rests=True)
         self.capture.close()
         self.rounds.note_beats(at_ns)
         self.health.open_gap(None, "crash", at_ns, f"started anew: {detail}")

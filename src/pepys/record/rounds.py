@@ -73,6 +73,7 @@ class Rounds:
 
     def begin(self, base_ns: int) -> None:
         """The session has begun."""
+        self._lived_ns = base_ns
         self._loop.set_timer("second", base_ns + limits.DISK_LOOK_NS, self._on_second)
         self._loop.set_timer("beat", base_ns + limits.BEAT_NS, self._on_beat)
 
@@ -99,10 +100,13 @@ class Rounds:
         try:
             if writer.failure is not None:
                 acting.stop_for(writer.failure, "disk_full")
+                return
             if acting.state != "recording" or self._capture.lives():
                 self._lived_ns = now_ns
             elif now_ns - self._lived_ns > limits.NOTHING_LEFT_NS:
                 acting.holding.lost("no source delivers anything")
+                if acting.state == "ending":
+                    return  # nothing is journalled behind the end
             low = self.disk.look(now_ns, writer.bytes)
         except StorageProblem as error:
             if self.disk.lost:

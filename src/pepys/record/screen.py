@@ -108,7 +108,8 @@ class Screen:
             self._health.add(_VIDEO, " + ".join(shown.label for shown in self._shown))
         for shown in self._shown:
             for track in shown.tracks:
-                self._health.add(track, shown.label)
+                # Shots are counted by their thread, which serves every composition.
+                self._health.add(track, shown.label, same=track == _SHOTS)
 
     def _join(self, shown: Shown) -> None:
         if shown.feed.source is None:
@@ -174,7 +175,7 @@ class Screen:
         """The span starts: its first frame stands at its first moment."""
         self._place = place
         if self._video is not None and self._config is not None:
-            self._stream = PictureStream(place, self._config, encoder, give)
+            self._stream = PictureStream(place, self._config, encoder, give, self._health.disk_takes)
             self._begin_fragment(place.base_ns, key=True)
             self._next_grid_ns = place.base_ns + limits.FRAGMENT_NS
         for shown in self._shown:

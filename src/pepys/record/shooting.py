@@ -11,6 +11,7 @@ and encoding are left to `shots`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from pepys import limits
@@ -221,10 +222,9 @@ class Shooting:
             return False
         why = _why(trigger, front)
         self._health.tracks[TRACK].capture_ns = at_ns
-        if done is None:
-            shots.take(place.axis(at_ns), pixels, why)
-        else:
-            shots.take(place.axis(at_ns), pixels, why, lambda picture: self._made(picture, done))
+        then = None if done is None else partial(self._made, done)
+        if not shots.take(place.axis(at_ns), pixels, why, then):
+            self._changed = True  # the screen shows what nobody keeps: no repeat may stand for it
         return True
 
     def _grab(self, source: VideoSource) -> tuple[int, Bgra, Focus | None]:
@@ -247,7 +247,7 @@ class Shooting:
     def _in_front(self) -> Focus | None:
         return self._front.now() if self._front is not None else None
 
-    def _made(self, picture: Picture | None, done: Shot) -> None:
+    def _made(self, done: Shot, picture: Picture | None) -> None:
         """A shot that was asked for was given to the writer, or was not; called in the shots' thread."""
 
         def told(error: PepysError | None) -> None:

@@ -60,7 +60,6 @@ class SoundInput:
         self._joint: tuple[int, int] | None = None
         """When the last span ended, and the number of the first sample of the stream that was not in it."""
         self._ticked_ns = 0
-        self._retry_ns = 0
         self._manner = Manner()
         self._soft = Corrections(step=False, every_ns=limits.SOUND_TOLD_NS)
         self._steps = Corrections(step=True, every_ns=limits.NS_PER_S)
@@ -176,7 +175,7 @@ class SoundInput:
             if self._stream.mute_for_ns(now_ns) > 0 and not self._stream.read():
                 self._lost("the device gives no more sound")
             return False
-        if self.finished or now_ns < self._retry_ns:
+        if self.finished or now_ns < self.seen.retry_ns:
             return False
         self.open()
         return self._stream is not None
@@ -358,7 +357,6 @@ class SoundInput:
             self._changes.append(SoundChange("vain", self._where(), message, device=self.device))
         if self._base_ns is not None:
             self._absent = self._absent or ("source_closed" if self.finished else "device_lost")
-        self._retry_ns = self._clock.now_ns() + self.seen.tries.wait_ns
 
     def _tell_lost(self, position: int | None, message: str) -> None:
         reason = "source_closed" if self.finished else "device_lost"

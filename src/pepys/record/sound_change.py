@@ -63,13 +63,17 @@ class SoundState:
     Attributes:
         state: `starting`, `healthy` or `restarting`.
         detail: the last reason for trouble.
-        tries: how often a device that was lost was started again.
+        tries: how often a device that was lost was started again, when its time had come.
+        retry_ns: when it is to be started again. One that others start sooner (a span begins, the server tells of it)
+            neither counts as a try nor puts the next one off.
     """
 
     state: str = "starting"
     detail: str = ""
     capture_ns: int = 0
     attempt_ns: int = 0
+    retry_ns: int = 0
+    early: bool = False
     tries: Tries = field(default_factory=lambda: Tries(limits.SOUND_RETRY_MIN_NS, limits.SOUND_RETRY_MAX_NS))
 
     @property
@@ -80,18 +84,24 @@ class SoundState:
     def tried(self, now_ns: int) -> None:
         """The device is started now, perhaps again."""
         self.attempt_ns = now_ns
-        if self.state == "restarting":
+        self.early = now_ns < self.retry_ns
+        if self.state == "restarting" and not self.early:
             self.tries.tried()
 
     def came(self, now_ns: int) -> None:
         """The device delivers."""
+        if self.state == "restarting" and not self.tries.count:
+            self.tries.restarts += 1  # sooner than its first try
         self.state, self.detail = "healthy", ""
         self.tries.came(now_ns)
 
     def went(self, now_ns: int, message: str) -> None:
         """The device is gone, or could not be started."""
+        again = self.state == "healthy" or not self.early
         self.state, self.detail = "restarting", message
         self.tries.went(now_ns)
+        if again:
+            self.retry_ns = now_ns + self.tries.wait_ns
 
 
 class Manner:

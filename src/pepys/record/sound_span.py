@@ -20,7 +20,6 @@ from pepys.model.sound_graph import Node, SoundGraph
 from pepys.model.sound_levels import Level, Levels, pack, push_of
 from pepys.record.health import Health
 from pepys.record.playback import Give, SoundStream, SpanPlace
-from pepys.record.sound import duration_of
 from pepys.record.sound_plan import MIX, near, track_of
 
 Tapped = Callable[[str, int, int, Pcm], None]
@@ -76,7 +75,7 @@ class SoundSpan:
             if track == MIX and playback is not None:
                 self._playback[node.name] = playback
             else:
-                self._streams[node.name] = SoundStream(track, place, encoders[node.name], give, self._refused)
+                self._streams[node.name] = SoundStream(track, place, encoders[node.name], give, health.disk_takes)
         self._taps = {node.name: graph.shape(node.name).rate for node in graph.of_kind("tap")}
         self._tapped = tapped
         self._meters = _meters(graph)
@@ -149,11 +148,6 @@ class SoundSpan:
         """Whether a voice node hears what a meter does: without one nobody may call it silent."""
         beside = (self._graph.node(other).kind for other in self._graph.before(name))
         return any(node.kind == "voice" for node in near(self._graph, name)) or "voice" in set(beside)
-
-    def _refused(self, track: str, at_ns: int, samples: int) -> None:
-        detail = "the disk did not keep up"
-        self._health.open_gap(track, "disk_full", at_ns, detail)
-        self._health.close_gap(track, "disk_full", at_ns + duration_of(samples))
 
 
 def level_shape(level: Level) -> dict[str, float | bool]:

@@ -40,7 +40,6 @@ class SoundTold:
                 self._outside(track, sound, change)
             else:
                 self._inside(track, sound, change, place)
-            self._count(track, sound)
 
     def _inside(self, track: str, sound: SoundInput, change: SoundChange, place: SpanPlace) -> None:
         at_ns = place.at_ns + duration_of(change.position or 0)
@@ -105,11 +104,6 @@ class SoundTold:
             return  # another track of the same source says it
         at_ms = at_ns // limits.NS_PER_MS
         self._health.tell({"push": "warning", "track": track, "kind": kind, "text": text, "at_ms": at_ms})
-
-    def _count(self, track: str, sound: SoundInput) -> None:
-        report = self._health.tracks[track]
-        report.tries = sound.seen.tries.count if sound.dead else 0
-        report.restarts = sound.seen.tries.restarts
 
 
 class WatchedSound:

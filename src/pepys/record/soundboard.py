@@ -302,6 +302,10 @@ class SoundBoard:
             report = self._health.tracks[track]
             report.attempt_ns, report.capture_ns = attempt_ns, sound.seen.capture_ns
             report.captured, report.dropped, report.encoded = account.captured, account.silent, account.encoded
+            tries = sound.seen.tries
+            # One that was started and has given nothing yet is being tried.
+            report.tries = tries.count if sound.seen.state == "restarting" else 0
+            report.restarts = tries.restarts
 
     def _report(self, sound: SoundInput) -> None:
         for change in sound.changes():

@@ -88,9 +88,13 @@ class Spans:
         writer = self._work()
         if writer.failure is None:
             return at_ns
-        reached = {track: end_ns for track, end_ns in writer.reached_ns.items() if end_ns > place.at_ns}
-        end_ns = min(at_ns, max(reached.values(), default=place.at_ns))
-        self._health.note(
-            *(ev.GapNoted(since, end_ns, "disk_full", track) for track, since in reached.items() if since < end_ns)
-        )
+        # As recovery judges: media and shots, or where there are none, whatever else was written.
+        ends = dict(writer.reached_ns)
+        reached = [end_ns for end_ns in ends.values() if end_ns > place.at_ns]
+        end_ns = min(at_ns, max(reached or [writer.told_ns, place.at_ns]))
+        told = {gap.track: gap.start_ns for gap in self._health.open_gaps}
+        for track, span in writer.headed.items():
+            since = max(place.at_ns, ends.get(track, 0))
+            if span == place.span and since < min(end_ns, told.get(track, end_ns)):
+                self._health.note(ev.GapNoted(since, end_ns, "disk_full", track))
         return end_ns

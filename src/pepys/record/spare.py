@@ -1,16 +1,21 @@
 """A little room kept on the disk, so that a session can be ended in order when nothing else fits any more.
 
-The file has no name: its room is given back when it is closed, also by a kill.
+The file has no name: its room is given back when it is closed, also by a kill. Where the system only makes files with
+names, one that a kill left before it lost its name is deleted by the next recorder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from pepys import limits
+
+_PREFIX: Final = "spare-"
 
 
 class Spare:
@@ -25,10 +30,19 @@ class Spare:
         """Take the room; where the disk or the system gives none, there is none."""
         if self._fd < 0 and hasattr(os, "posix_fallocate"):
             with contextlib.suppress(OSError):
-                fd, path = tempfile.mkstemp(prefix="spare-", dir=self._folder)
-                Path(path).unlink()
-                self._fd = fd
-                os.posix_fallocate(fd, 0, limits.SPARE_BYTES)
+                self._fd = self._nameless()
+                os.posix_fallocate(self._fd, 0, limits.SPARE_BYTES)
+            with contextlib.suppress(OSError):
+                for left in self._folder.glob(f"{_PREFIX}*"):
+                    left.unlink(missing_ok=True)
+
+    def _nameless(self) -> int:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                return os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_EXCL, 0o600)
+        fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=self._folder)
+        Path(path).unlink(missing_ok=True)
+        return fd
 
     def free(self) -> None:
         """Give it back."""

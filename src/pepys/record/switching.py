@@ -23,6 +23,14 @@ class Switched(Protocol):
     capture: Capture
     spans: Spans
 
+    def end_span(self, *, rests: bool = False) -> int:
+        """Close the span; from when on the axis what follows counts."""
+        ...
+
+    def begin_span(self, at_ns: int) -> None:
+        """Begin the span that is prepared."""
+        ...
+
     def prepare(self, *, pictures: bool = True) -> bool:
         """Prepare the next span; whether it can be begun."""
         ...
@@ -60,11 +68,11 @@ class Switching:
                 capture.give_up_switch()
                 done(problem)
                 return
-            at_ns = spans.end()
+            at_ns = recorder.end_span()
             capture.switch(at_ns)
             if not recorder.prepare(pictures=False):
                 done(Busy("the recording ends", "start another one"))
                 return
-            spans.begin(spans.clock(at_ns))
+            recorder.begin_span(at_ns)
         shown = ev.CompositionSet(spans.now(), tuple(capture.sources), capture.layout)
         self._work().events(shown, then=lambda error: recorder.settle(recorder.state, done, error))

@@ -118,7 +118,7 @@ def _neighbours(changed: Mask) -> Iterator[NDArray[np.intp]]:
         yield np.array(reached)
 
 
-def _difference(pair: Pair, rows: slice, columns: slice) -> Mask:
+def _differing(pair: Pair, rows: slice, columns: slice) -> Mask:
     """Which pixels of whole tiles differ."""
     half = slice(rows.start // 2, rows.stop // 2)
     mask = _apart(pair.luma[0][rows, columns], pair.luma[1][rows, columns]) > _LUMA
@@ -153,7 +153,7 @@ def _judge_small(pair: Pair, tiles: NDArray[np.intp], found: Difference) -> bool
     ):
         return False
     rows, columns = slice(top * TILE, bottom * TILE), slice(left * TILE, right * TILE)
-    boxes = _rectangles(_difference(pair, rows, columns), int(columns.start), int(rows.start))
+    boxes = _rectangles(_differing(pair, rows, columns), int(columns.start), int(rows.start))
     if boxes is None:
         return False
     kinds = [(box, kind_of(pair.luma, box, mask)) for box, mask in boxes]

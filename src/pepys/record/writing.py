@@ -1,17 +1,18 @@
 """The recorder's one writer: a thread that makes things durable in the order in which they were given.
 
 Invariants: a fragment's bytes are on disk before the journal names it, and the journal is on disk before anybody is
-told; one group commit serves everything that waits. The queue is bounded: when it fills, fragments with pictures are
-refused first, then sound, and every refusal is counted. After a failure nothing more is written but the end.
+told; one group commit serves everything that waits. What waits is bounded by `write_queue`; control work (what readers
+rely on, and whoever waits) is written, or the recording has failed and all are told. After a failure nothing more is
+written but the end, and a session of which a segment could not be named is not ended but left to recovery.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from pepys import limits
 from pepys.clock import Clock
@@ -19,12 +20,13 @@ from pepys.errors import PepysError, StorageProblem
 from pepys.model import events as ev
 from pepys.model.session import Session
 from pepys.record.spare import Spare
+from pepys.record.work import End, Events, Fragment, InitHeader, Leave, Picture, SealSegments, Work
+from pepys.record.write_queue import Room, Then, WriteQueue, room_for
 from pepys.store.blob_writer import BlobWriter
 
-Then = Callable[[PepysError | None], None]
-
-_VIDEO_FULL: Final = limits.WRITE_QUEUE_ITEMS - 2 * limits.WRITE_QUEUE_SOUND_RESERVE
-_SOUND_FULL: Final = limits.WRITE_QUEUE_ITEMS - limits.WRITE_QUEUE_SOUND_RESERVE
+__all__ = [
+    "End", "Events", "Fragment", "InitHeader", "Leave", "Picture", "SealSegments", "Then", "Work", "Writer",
+]  # fmt: skip
 
 
 class SessionStore(Protocol):
@@ -53,72 +55,6 @@ class SessionStore(Protocol):
     def close(self) -> None:
         """Lets go of the session without ending it."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """Encoded media; `cut` begins a new segment with it."""
-
-    track: str
-    span: int
-    data: bytes = field(repr=False)
-    media_ns: int
-    duration_ns: int
-    at_ns: int
-    cut: bool
-    pictures: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InitHeader:
-    """The header of a track's segments in a span."""
-
-    track: str
-    span: int
-    data: bytes = field(repr=False)
-    mime: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A shot; without `data` it repeats the one with the same digest, or, with `near`, equals it but for no text."""
-
-    at_ns: int
-    digest: bytes
-    width: int
-    height: int
-    data: bytes | None = field(repr=False)
-    trigger: str = ""
-    app: str = ""
-    title: str = ""
-    near: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """Events as they are."""
-
-    events: tuple[ev.Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SealSegments:
-    """Every open segment is finished: the span is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The session is completed at `at_ns`; where the disk refuses, it is left to the recovery of the next start."""
-
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """The session is left as it is, for another recorder to go on with."""
-
-
-Work = Fragment | InitHeader | Picture | Events | SealSegments | End | Leave
 
 
 @dataclass(slots=True)
@@ -156,20 +92,23 @@ class Writer:
         """
         self.written_ns: dict[str, int] = {}
         self.reached_ns: dict[str, int] = {}
-        """The axis time up to which each track's media were written."""
+        """The axis time up to which each track's media were written, and `shots`' last."""
+        self.told_ns = 0
+        """The axis time of the latest event that was written."""
+        self.headed: dict[str, int] = {}
+        """The last span in which each track has media."""
         self.bytes = view_bytes(view)
-        self.refused = 0
         self.failure: PepysError | None = None
         self.completed = False
         self._session, self._clock, self._post, self._on_failed = session, clock, post, on_failed
-        self._queue: deque[tuple[Work, Then | None, int]] = deque()
-        self._oldest_ns = 0
-        self._some = threading.Condition()
+        self._queue = WriteQueue(clock)
         self._growing: dict[str, _Growing] = {}
         self._dirty: dict[str, list[ev.FragmentWritten]] = {}
         self._shots: dict[bytes, str] = {}
+        self._earlier = frozenset(shot.blob for shot in view.shots) if view else frozenset()
+        """The shots that an earlier recorder of the session stored: there already, whatever this one has seen."""
         self._next = {track.track: track.segments[-1].n + 1 for track in view.tracks if track.segments} if view else {}
-        self._over = self._lost = False
+        self._over = self._lost = self._unnamed = False
         self._spare = spare
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -179,36 +118,49 @@ class Writer:
         """How many items wait."""
         return len(self._queue)
 
+    @property
+    def refused(self) -> int:
+        """How much was not taken."""
+        return self._queue.refused
+
     def waits_ns(self, now_ns: int) -> int:
         """For how long the oldest item has not been written that was given; 0 where none waits."""
-        oldest_ns = self._oldest_ns
-        if not oldest_ns:
-            with self._some:
-                oldest_ns = self._queue[0][2] if self._queue else 0
-        return max(0, now_ns - oldest_ns) if oldest_ns else 0
+        return self._queue.waits_ns(now_ns)
 
     @property
     def pressed(self) -> bool:
         """Whether pictures that can be left out should be."""
-        return len(self._queue) > _VIDEO_FULL // 2
+        return self._queue.pressed
 
     def give(self, work: Work, then: Then | None = None) -> bool:
         """Queue work; false when it was refused, and counted: the disk does not keep up, or no blob can hold it.
 
-        `then` is called in the loop's thread once it is durable, with None, or with why it is not.
+        `then` is called in the loop's thread once it is durable, with None, or with why it is not. Control work that
+        finds no room ends the recording: nothing is written from there on, and `then` is told so.
         """
-        full = limits.WRITE_QUEUE_ITEMS
-        if isinstance(work, Fragment | Picture):
-            full = _SOUND_FULL if isinstance(work, Fragment) and not work.pictures else _VIDEO_FULL
+        room = room_for(work)
         # What no blob can hold is refused here, rather than taken for a disk that fails.
-        huge = isinstance(work, Fragment | Picture) and len(work.data or b"") > limits.BLOB_BYTES
-        with self._some:
-            if huge or len(self._queue) >= full:
-                self.refused += 1
-                return False
-            self._queue.append((work, then, self._clock.now_ns()))
-            self._some.notify()
-        return True
+        if isinstance(work, Fragment | Picture) and len(work.data or b"") > limits.BLOB_BYTES:
+            self._queue.refused += 1
+            return False
+        if isinstance(work, InitHeader):
+            self.headed[work.track] = work.span
+        if self._queue.put(work, then, room):
+            return True
+        if room is Room.CONTROL:
+            self._no_room(then)
+        return False
+
+    def _no_room(self, then: Then | None) -> None:
+        """Control work was refused: the disk has taken nothing for minutes, or the end was given before."""
+        remedy = "see whether the disk still answers, then resume the recording"
+        error: PepysError = StorageProblem("the disk does not take what is recorded", remedy)
+        if not self._queue.closed and self.failure is None:
+            self._post(lambda: self._on_failed(error))
+        if not self._queue.closed:
+            self.lose(error)
+        if then is not None:
+            _tell_later(self._post, [then], self.failure or error)
 
     def events(self, *events: ev.Event, then: Then | None = None) -> bool:
         """Queue events."""
@@ -229,24 +181,17 @@ class Writer:
         if self._spare is not None:
             self._spare.take()
         while not self._over:
-            with self._some:
-                while not self._queue:
-                    self._some.wait()
-                batch = list(self._queue)
-                self._queue.clear()
-                self._oldest_ns = batch[0][2]
-            self._serve(batch)
-            self._oldest_ns = 0
+            self._serve(self._queue.take())
+            self._queue.done()
 
-    def _serve(self, batch: list[tuple[Work, Then | None, int]]) -> None:
-        for work, _, _ in batch:
+    def _serve(self, batch: list[tuple[Work, Then | None]]) -> None:
+        for work, _ in batch:
             self._try(work)
         if not self._over:
             self._try(None)
-        error = self.failure
-        told = [then for _, then, _ in batch if then is not None]
+        told = [then for _, then in batch if then is not None]
         if told:
-            self._post(lambda: _tell(told, error))
+            _tell_later(self._post, told, self.failure)
 
     def _try(self, work: Work | None) -> None:
         """Do one item (None: the group commit), or, after a failure, as much of the end as the disk allows."""
@@ -263,7 +208,7 @@ class Writer:
                 self._session.sync()
             else:
                 self._do(work)
-        except (OSError, PepysError) as problem:
+        except Exception as problem:  # noqa: BLE001 - whatever it was, the thread goes on: all that wait are told
             if not failed:
                 self._fail(problem)
             if isinstance(work, End | Leave):
@@ -276,6 +221,7 @@ class Writer:
         self._flush()
         if isinstance(work, Events):
             self._session.append(*work.events)
+            self._see(work.events)
             if any(isinstance(event, ev.FocusChanged) for event in work.events):
                 self.written_ns["activity"] = self._clock.now_ns()
         elif isinstance(work, InitHeader):
@@ -291,6 +237,11 @@ class Writer:
             self._let_go()
         else:
             self._end(work)
+
+    def _see(self, events: tuple[ev.Event, ...]) -> None:
+        """Up to when events prove that it was recorded; those after a failure prove nothing."""
+        if self.failure is None:
+            self.told_ns = max([self.told_ns, *(getattr(event, "at_ns", 0) for event in events)])
 
     def _fragment(self, work: Fragment) -> None:
         growing = self._growing.get(work.track)
@@ -325,6 +276,16 @@ class Writer:
 
     def _seal(self, track: str) -> None:
         growing = self._growing.pop(track)
+        try:
+            self._name(track, growing)
+        except Exception:
+            # Its journalled fragments are in a file without a name: only recovery finds that.
+            self._unnamed = True
+            with contextlib.suppress(OSError):
+                growing.writer.close()
+            raise
+
+    def _name(self, track: str, growing: _Growing) -> None:
         size, parts = growing.writer.offset, tuple(growing.fragments)
         if not parts:
             growing.writer.discard()
@@ -339,36 +300,41 @@ class Writer:
         blob = self._shots.get(work.digest)
         if work.data is not None:
             blob = self._session.put(work.data)
-            self.bytes += len(work.data)
             if len(self._shots) >= limits.SHOT_HASHES:
                 del self._shots[next(iter(self._shots))]
             self._shots[work.digest] = blob
         if blob is not None:
-            repeat = work.data is None
-            size = 0 if work.data is None else len(work.data)
+            repeat = work.data is None or blob in self._earlier
+            size = 0 if work.data is None or repeat else len(work.data)
+            self.bytes += size
             why = (work.trigger, work.app, work.title, work.near)
             self._session.append(ev.ShotTaken(work.at_ns, blob, work.width, work.height, repeat, size, *why))
             self.written_ns["shots"] = self._clock.now_ns()
+            self.reached_ns["shots"] = work.at_ns
 
     def _end(self, work: End) -> None:
         for track in list(self._growing):
             self._seal(track)
+        if self._unnamed:
+            self._let_go()
+            return
         self._session.end(work.at_ns)
         self._over = self.completed = True
 
     def _let_go(self) -> None:
         """Leave the session to the recovery of the next start."""
         self._over = True
-        try:
+        # The lock goes with the process; there is nothing left that could be saved where this fails.
+        with contextlib.suppress(Exception):
             self._session.close()
-        except (OSError, PepysError):
-            # The lock goes with the process; there is nothing left that could be saved here.
-            return
 
-    def _fail(self, problem: OSError | PepysError) -> None:
+    def _fail(self, problem: Exception) -> None:
         error = problem
         if isinstance(error, OSError):
             error = StorageProblem(f"the recording cannot be written: {error.strerror}", "free space, then resume it")
+        elif not isinstance(error, PepysError):
+            text = f"the recording cannot be written: {type(error).__name__}: {error}"
+            error = StorageProblem(text, "resume it; report this if it comes again")
         if self._spare is not None:
             self._spare.free()
         self.failure = failure = error
@@ -377,9 +343,12 @@ class Writer:
         self._post(lambda: self._on_failed(failure))
 
 
-def _tell(told: list[Then], error: PepysError | None) -> None:
-    for then in told:
-        then(error)
+def _tell_later(post: Callable[[Callable[[], None]], None], told: list[Then], error: PepysError | None) -> None:
+    def tell() -> None:
+        for then in told:
+            then(error)
+
+    post(tell)
 
 
 def view_bytes(view: Session | None) -> int:

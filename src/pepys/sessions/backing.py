@@ -1,7 +1,7 @@
-"""What steering has others do: store, catalog, devices and processes of one home, asked from the event loop.
+"""What a course has others do: store, catalog, devices and processes of one home, asked from the event loop.
 
 Owns every step that may take long, each in a thread. Invariant: nothing here decides; a step that was given up is
-harmless. When what is done, and what follows from it, is `steering`'s.
+harmless. When what is done, and what follows from it, is `course`'s and `steering`'s.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pepys.record.spec import RecordSpec
 from pepys.record.wire import Message
 from pepys.sessions import recording as recordings
 from pepys.sessions.control import run_files
+from pepys.sessions.link import RecorderLink, open_link
 from pepys.sessions.recording import Ended, Recording
 from pepys.sessions.rehearsal import rehearse
 from pepys.sessions.room import require_room, room
@@ -73,17 +74,24 @@ class Backing:
         await self.require_room()
         return await asyncio.to_thread(make_spec, self._home, request, settings, self.clock)
 
-    async def check_again(self, session: str) -> RecordSpec:
+    async def check_again(self, session: str, *, again: bool = False, last: bool = False) -> RecordSpec:
         """Find disk and devices for an interrupted session, with what was asked for when it began.
+
+        Args:
+            session: the session.
+            again: nobody asked: a sound device that was unplugged meanwhile is waited for, and is no reason to give up.
+            last: it is this or nothing: go on with whatever is there.
 
         Raises:
             PepysError: what is missing.
         """
         before = await self.load(session)
         asked = replace(request_from_json(before.config), countdown_s=0)
+        if last:
+            asked = replace(asked, allow_partial=True)
         request, settings = await self.validate(asked)
         await self.require_room()
-        return await asyncio.to_thread(make_spec, self._home, request, settings, self.clock, before)
+        return await asyncio.to_thread(make_spec, self._home, request, settings, self.clock, before, again=again)
 
     async def require_room(self) -> None:
         """Refuse where less than the reserve is free.
@@ -140,6 +148,14 @@ class Backing:
             PepysError: it is about to go.
         """
         return await recordings.attach(run.session, run.socket, path, self.clock, run=run)
+
+    async def reach(self, live: Recording) -> RecorderLink | None:
+        """A new line to a recorder that let go of the one it had; None when it is gone, or hears nobody any more."""
+        if live.process is not None and live.process.poll() is not None:
+            return None
+        with contextlib.suppress(PepysError):
+            return await open_link(live.socket)
+        return None
 
     def survivors(self) -> list[tuple[Path, RunFile]]:
         """The recorders that run, newest session first; the files of those that do not are removed."""
@@ -200,7 +216,7 @@ class Backing:
         """Recover one session, or all that dead recorders left; those that were."""
         if session is None:
             return await asyncio.to_thread(recover_all, self._store)
-        with contextlib.suppress(PepysError):
+        with contextlib.suppress(PepysError, OSError):  # on a disk that takes nothing the next host does it
             await asyncio.to_thread(recover, self._store, session)
         return [session]
 

@@ -28,6 +28,9 @@ _TOLD_BESIDES: Final = (
 )  # fmt: skip
 
 
+_BEFORE: Final = frozenset({"validating", "checking"})  # a session is asked for, and nothing of it exists
+
+
 class NoHost(NotFound):
     """Neither a daemon nor a foreground recording runs on this home."""
 
@@ -108,6 +111,8 @@ def status_of(home: Path) -> dict[str, Any]:
         told = ask_host(home, "status", timeout_s=limits.STATUS_S)
     except NoHost:
         told = {}
+    if told and "host" not in told:
+        told["notices"] = [*(told.get("notices") or ()), {"kind": "no_host", "text": _hostless(home)}]
     started = told.get("started_wall_ns")
     return {
         "state": told.get("state", "idle"),
@@ -132,7 +137,7 @@ def status_of(home: Path) -> dict[str, Any]:
 def start_session(home: Path, hear: Callable[[dict[str, Any]], None], **request: Any) -> dict[str, Any]:
     """Have the daemon begin a session; returns its status when it records.
 
-    Ctrl-C while it counts down stops the countdown; nothing is left then.
+    Ctrl-C while it counts down, or makes the checks before that, stops the countdown; nothing is left then.
 
     Args:
         home: the data folder.
@@ -145,13 +150,13 @@ def start_session(home: Path, hear: Callable[[dict[str, Any]], None], **request:
     """
     client = connect_host(home)
     if client is None:
-        raise NoHost(_nobody("start"), _remedy("start"))
+        raise _no_daemon(home)
     counting = False
 
     def heard(push: dict[str, Any]) -> None:
         nonlocal counting
-        if push.get("push") == "countdown":
-            counting = bool(push.get("left_s"))
+        if push.get("push") == "status":
+            counting = bool(request.get("countdown_s")) and push["status"]["state"] in _BEFORE
         hear(push)
 
     timeout_s = limits.START_S + float(request.get("countdown_s") or 0)
@@ -219,6 +224,7 @@ def _patience_s(do: str, hosted: bool) -> float:
     """How long an answer may take: a host waits for its recorder, and for the command before this one."""
     own = {
         "set": limits.SET_S, "pause": limits.PAUSE_S, "resume": limits.PAUSE_S, "stop": limits.STOP_S,
+        "shot": limits.SHOT_S,
     }.get(do, limits.CONTROL_S)  # fmt: skip
     return own if not hosted or do not in _RECORDER_COMMANDS else own + limits.PAUSE_S + limits.ANSWER_SLACK_S
 
@@ -241,6 +247,21 @@ def _no_answer(home: Path, do: str, timeout_s: float, hosted: bool) -> DeviceMis
         f"the {who} (process {pid}) has not answered to {do} for {timeout_s:g} s",
         f"try again, or end it with `kill -9 {pid}`: what is stored is safe, `pepys list` shows it",
     )
+
+
+def _no_daemon(home: Path) -> NoHost:
+    """The error of a start that nobody takes, with the recorder that lives without a host."""
+    for run in orphans(home):
+        return NoHost(
+            f"no daemon runs on this home, but a recorder does (process {run.pid}): it records session {run.session}",
+            "`pepys serve` takes it over, `pepys stop` ends it",
+        )
+    return NoHost(_nobody("start"), _remedy("start"))
+
+
+def _hostless(home: Path) -> str:
+    who = next((f"the recorder (process {run.pid})" for run in orphans(home)), "the recorder")
+    return f"no host runs, {who} goes on by itself: `pepys serve` takes it over, `pepys stop` ends it"
 
 
 def _connect_orphan(home: Path) -> Client | None:

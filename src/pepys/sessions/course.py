@@ -22,6 +22,7 @@ from pepys.sessions.backing import Backing
 from pepys.sessions.countdown import Countdown
 from pepys.sessions.departing import Departing
 from pepys.sessions.feed import Feed
+from pepys.sessions.link import RecorderLink
 from pepys.sessions.recording import Ended, Recording
 from pepys.sessions.restarts import Restarts
 from pepys.sessions.statechart import (
@@ -91,10 +92,11 @@ class Course:
     def status(self) -> Message:
         """What happens now, from memory."""
         state = self._chart.state
+        again = self._restarting and not self._restarts.given_up
         live = self._recording if state in UNDER_WAY else None
         stored = self._stored if state in {"interrupted", "resuming"} else {}
         return telling.status(
-            state=state if state in UNDER_WAY or state == "interrupted" else None,
+            state="restarting" if again else state if state in UNDER_WAY or state == "interrupted" else None,
             session=self._session,
             name=self._name,
             live=live,
@@ -125,8 +127,12 @@ class Course:
 
     # --- beginning
 
-    async def _go_on(self, session: str) -> None:
+    async def _go_on(self, session: str, *, again: bool = False) -> None:
         """Record on in an interrupted session.
+
+        Args:
+            session: the session.
+            again: its recorder died, and nobody asked.
 
         Raises:
             PepysError: why it cannot be; it is `interrupted` as before.
@@ -134,7 +140,9 @@ class Course:
         self._recording = None
         self._chart.send("resume")
         try:
-            live = await self._attach(await self._backing.check_again(session))
+            live = await self._attach(
+                await self._backing.check_again(session, again=again, last=again and self._restarts.last_try)
+            )
         except BaseException:
             await self._give_up("crash")
             raise
@@ -232,24 +240,70 @@ class Course:
             self._feed.tell(push)
 
     async def _on_lost(self, live: Recording) -> None:
-        """The recorder is gone: in order, or not."""
+        """The recorder is gone: in order, or not; or it cut off a host that stood still, and is there."""
+        reached = False
         try:
+            reached = await self._reach_again(live)
+            if reached:
+                return
             ended = await self._backing.settle(live)
             if self._beginning or live is not self._recording:
                 return  # whoever begins it sees to it
             if ended.state == "interrupted":
                 self._stored = await self._backing.figures(live.session)
-            again = self._chart.state == "recording" and ended.state == "interrupted" and not ended.held
+            again = (
+                self._chart.state == "recording" and ended.state == "interrupted" and not (ended.held or ended.alone)
+            )
+            if again:  # before the chart tells of a crash: the session goes on
+                self._restarts.given_up = False
+                self._restart = asyncio.create_task(self._start_again(live.session, ended))
             if ended.state == "completed" and self.under_way:
                 self._chart.follow("ending")
             elif self._chart.allows("crash"):
                 self._chart.send("crash")
-            if again:
-                self._restart = asyncio.create_task(self._start_again(live.session, ended))
-            else:
+            if not again:
                 await self._settled(live.session, ended.state)
         finally:
-            live.over.set()
+            if not reached:
+                live.over.set()
+
+    async def _reach_again(self, live: Recording) -> bool:
+        """Connect again to a recorder that only the line to was lost; whether it is there."""
+        for _ in range(limits.RECORDER_REACHES):
+            if self._beginning or live is not self._recording or not live.status:
+                return False  # it was not heard yet: whoever begins it sees to it
+            link = await self._backing.reach(live)
+            if link is None:
+                return False
+            if await self._take_line(live, link):
+                self._tell_status()
+                return True
+            await asyncio.sleep(limits.RECORDER_SILENT_LOOK_S)
+        return False
+
+    async def _take_line(self, live: Recording, link: RecorderLink) -> bool:
+        """Go on by a new line to a recorder; whether it holds. A recorder that does not answer is watched as silent."""
+
+        async def on_lost() -> None:
+            if live.link is link:
+                await self._on_lost(live)
+
+        told: Message | None = None
+        link.listen(lambda push: self._on_push(live, push), on_lost)
+        try:
+            with contextlib.suppress(PepysError):
+                told = await link.call("subscribe", limits.RECORDER_ADOPT_S)
+        except BaseException:
+            await link.close()
+            raise
+        if link.lost:
+            await link.close()
+            return False
+        before, live.link = live.link, link
+        await before.close()
+        if told is not None:
+            self._heard(live, told)
+        return True
 
     async def _start_again(self, session: str, ended: Ended) -> None:
         """Go on with a session whose recorder died, until it records or there were too many tries."""
@@ -262,13 +316,14 @@ class Course:
                 if self._chart.state != "interrupted" or self._session != session:
                     return  # somebody else has seen to it
                 try:
-                    await self._go_on(session)
+                    await self._go_on(session, again=True)
                 except (PepysError, OSError, ValueError) as error:
                     reason, anew = getattr(error, "message", str(error)), False
                 else:
                     break
         else:
             self._warn(session)
+            self._tell_status()
             await self._settled(session, "interrupted")
             return
         await self._backing.index(session)

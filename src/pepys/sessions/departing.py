@@ -72,9 +72,12 @@ class Departing:
         if self._backing.runs(run):
             self._backing.signal(run, _KILL)  # what it wrote is durable
             await self._until_gone(run)
-        path.unlink(missing_ok=True)
-        await self._backing.recovered(run.session)
-        self._texts.pop(run.session, None)
+        try:
+            with contextlib.suppress(OSError):  # on a disk that takes nothing it stays: nobody of that pid lives
+                path.unlink(missing_ok=True)
+            await self._backing.recovered(run.session)
+        finally:
+            self._texts.pop(run.session, None)
         await self._gone(run.session)
 
     async def _until_gone(self, run: RunFile) -> None:

@@ -28,6 +28,7 @@ class RecorderLink:
 
     Attributes:
         lost: whether the recorder is gone, or was left.
+        seen_to: set when whoever owns the line has seen to its loss.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,6 +38,7 @@ class RecorderLink:
         self._next_id = 0
         self._task: asyncio.Task[None] | None = None
         self.lost = False
+        self.seen_to = asyncio.Event()
 
     def listen(self, on_push: OnPush, on_lost: Callable[[], Awaitable[None]]) -> None:
         """Begin to read; `on_lost` is awaited once when the recorder closes the connection."""
@@ -81,6 +83,7 @@ class RecorderLink:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._fail_waiting()
+        self.seen_to.set()
         self._writer.close()
 
     def _fail_waiting(self) -> None:
@@ -102,7 +105,10 @@ class RecorderLink:
                         # Who asked takes the answer before a later push is heard: the answer is the older word.
                         await asyncio.sleep(0)
         self._fail_waiting()
-        await on_lost()
+        try:
+            await on_lost()
+        finally:
+            self.seen_to.set()
 
 
 def _ended() -> DeviceMissing:

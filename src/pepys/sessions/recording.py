@@ -18,7 +18,7 @@ from typing import Any
 
 from pepys import limits
 from pepys.clock import Clock
-from pepys.errors import DeviceMissing, PepysError
+from pepys.errors import DeviceMissing, PepysError, StorageProblem
 from pepys.record.launch import Launched, launch
 from pepys.record.runfile import RunFile, still_runs
 from pepys.record.spec import Order, RecordSpec
@@ -29,7 +29,8 @@ from pepys.store.recover import recover
 from pepys.store.store import Store
 
 _ALIVE = frozenset({"starting", "healthy", "degraded"})
-_BEATING = frozenset({"recording", "paused"})
+_BEATING = frozenset({"recording", "pausing", "paused", "resuming", "ending"})
+_ENDING = frozenset({"ending", "interrupted"})
 _HELD = frozenset({"pause", "locked"})
 _ANEW = "started anew"
 _KILL = 9
@@ -44,12 +45,14 @@ class Ended:
         reason: why it ended, in words; empty when it ended in order.
         anew: whether it asked to be started again.
         held: whether it recorded nothing because it was paused, or the screen was locked.
+        alone: whether it was ending by itself, for a reason that another recorder would meet too.
     """
 
     state: str
     reason: str = ""
     anew: bool = False
     held: bool = False
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Recording:
 
     Attributes:
         session: its id.
-        link: the line to the recorder.
+        link: the line to the recorder; another one when the recorder cut the first off.
         run_file: where the recorder tells its place.
         status: what it last told of itself.
         told_ns: when it did.
@@ -67,6 +70,7 @@ class Recording:
         resumed: whether it goes on with a session that was there before.
         killed: why the host killed it; empty when it did not.
         left_out: tracks that did not record from the start on.
+        socket: where the recorder listens.
         over: set when the recorder is gone and the store says how the session stands.
     """
 
@@ -80,6 +84,7 @@ class Recording:
     resumed: bool = False
     killed: str = ""
     left_out: tuple[str, ...] = ()
+    socket: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def heard(self, status: dict[str, Any], now_ns: int) -> None:
@@ -88,16 +93,21 @@ class Recording:
         self.told_ns = now_ns
 
     def told(self, now_ns: int) -> dict[str, Any]:
-        """What it last told, moved on to now; one that should beat and does not has no track that is well."""
+        """What it last told, moved on to now; one that should beat and does not tries nothing."""
         silent_ns = now_ns - self.told_ns
-        told = ages(self.status, silent_ns // limits.NS_PER_MS)
+        silent_ms = silent_ns // limits.NS_PER_MS
+        told = ages(self.status, silent_ms)
         if told.get("state") != "recording" or silent_ns <= limits.RECORDER_SILENT_NS:
             return told
         detail = f"no sign of life from the recorder for {silent_ns // limits.NS_PER_S} s"
-        tracks = [
-            {**track, "state": "degraded", "detail": detail, "level": None} if track.get("state") in _ALIVE else track
-            for track in told["tracks"]
-        ]
+        tracks = []
+        for track in told["tracks"]:
+            stands: dict[str, Any] = {}
+            if track.get("state") in {*_ALIVE, "restarting"}:
+                stands = {"stands": "attempt", "stands_ms": silent_ms}
+            if track.get("state") in _ALIVE:
+                stands |= {"state": "degraded", "detail": detail, "level": None}
+            tracks.append({**track, **stands})
         return {**told, "tracks": tracks}
 
     @property
@@ -151,7 +161,7 @@ async def attach(
         PepysError: it is gone or does not answer.
     """
     link = await open_link(socket)
-    return Recording(session, link, run_file, {}, clock.now_ns(), process, run)
+    return Recording(session, link, run_file, {}, clock.now_ns(), process, run, socket=socket)
 
 
 async def listen(
@@ -254,11 +264,13 @@ def settle(store: Store, recording: Recording, clock: Clock) -> Ended:
     if seen.state != "interrupted":
         return Ended(seen.state)
     last_ns = max((span.end_ns for span in seen.spans), default=0)
-    asked = next((gap.detail for gap in reversed(seen.gaps) if gap.detail.startswith(_ANEW)), "")
+    last = [gap for gap in seen.gaps if gap.start_ns >= last_ns]  # those of an earlier recorder ended before a span
+    asked = next((gap.detail for gap in last if gap.reason == "crash" and gap.detail.startswith(_ANEW)), "")
     anew = code == limits.RECORDER_ANEW or (code is None and bool(asked))
-    held = any(gap.reason in _HELD and gap.track is None and gap.start_ns >= last_ns for gap in seen.gaps)
+    held = any(gap.reason in _HELD for gap in last)
+    alone = code == StorageProblem.exit_code or recording.status.get("state") in _ENDING
     reason = asked if anew and asked else recording.killed or _words(code)
-    return Ended("interrupted", reason, anew, held)
+    return Ended("interrupted", reason, anew, held, alone and not anew)
 
 
 def _words(code: int | None) -> str:

@@ -27,6 +27,7 @@ from pepys.sessions.sources import check_settings, check_words, find_sources, pa
 if TYPE_CHECKING:
     from pepys.clock import Clock
     from pepys.model.session import Session
+    from pepys.model.sound_graph import SoundGraph
     from pepys.settings import Record
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -167,7 +168,12 @@ def default_name(wall_ns: int) -> str:
 
 
 def make_spec(
-    home: Path, request: StartRequest, settings: Record, clock: Clock, before: Session | None = None
+    home: Path,
+    request: StartRequest,
+    settings: Record,
+    clock: Clock,
+    before: Session | None = None,
+    again: bool = False,
 ) -> RecordSpec:
     """Find the devices and write the recorder's order; slow, for a thread.
 
@@ -177,22 +183,20 @@ def make_spec(
         settings: as `validate` returned them.
         clock: for the id of a new session.
         before: an interrupted session to go on with, as it was left; None begins a new one.
+        again: whether it goes on by itself: no sound device is required then, and one that was named is waited for.
 
     Raises:
         DeviceMissing: a required source, or every source, is not there.
     """
     absent: list[tuple[str, str]] = []
     shown = find_sources(request, settings, absent)
-    own = None if request.sound_graph is None else own_graph(request, probe.default_sound())
-    mic, system = _sound(request, settings, absent) if own is None else (None, None)
-    if not shown.names and mic is None and system is None and own is None:
+    heard = replace(request, allow_partial=True) if again else request
+    graph = _graph(heard, settings, absent, before, wait=again)
+    if not shown.names and graph is None:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in absent))
         raise DeviceMissing(f"there is nothing to record: {reasons}", "run `pepys doctor`, or try `pepys demo`")
     known = new_session_id(clock.wall_ns()) if before is None else before.id
     exclude = patterns_in_force(request, settings)
-    graph = usual_graph(request, mic, system) if own is None else own
-    if graph is not None and before is not None:
-        graph = set_as_before(graph, before.sound_set)
     return RecordSpec(
         home=str(home),
         session=known,
@@ -215,7 +219,7 @@ def make_spec(
         quality=settings.quality,
         video=request.video and bool(shown.names),
         sound_graph=None if graph is None else graph.to_json(),
-        sound_required=() if graph is None else required_devices(request, graph),
+        sound_required=() if graph is None else required_devices(heard, graph),
         shots_interval_ns=_shots_ns(settings) if shown.names else 0,
         shots_adaptive=settings.shots == "adaptive",
         when_locked=settings.when_locked,
@@ -232,7 +236,20 @@ def _shots_ns(settings: Record) -> int:
     return int(settings.shots * limits.NS_PER_S)
 
 
-def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]]) -> tuple[str | None, str | None]:
+def _graph(
+    request: StartRequest, settings: Record, absent: list[tuple[str, str]], before: Session | None, *, wait: bool
+) -> SoundGraph | None:
+    """The way of sound; None without any."""
+    if request.sound_graph is not None:
+        graph: SoundGraph | None = own_graph(request, probe.default_sound())
+    else:
+        graph = usual_graph(request, *_sound(request, settings, absent, wait=wait))
+    return graph if graph is None or before is None else set_as_before(graph, before.sound_set)
+
+
+def _sound(
+    request: StartRequest, settings: Record, absent: list[tuple[str, str]], *, wait: bool
+) -> tuple[str | None, str | None]:
     if settings.audio == "off":
         return None, None
     found = probe.default_sound()
@@ -244,7 +261,7 @@ def _sound(request: StartRequest, settings: Record, absent: list[tuple[str, str]
         if settings.audio not in {kind, "both"}:
             devices.append(None)
             continue
-        lacks = found.lacks(named, reason)
+        lacks = None if wait and named is not None else found.lacks(named, reason)
         if lacks is not None:
             missing, there = lacks
             required = named is not None or request.audio is not None

@@ -92,18 +92,17 @@ class SessionChart(StateChart[Any]):
     )
 
     def __init__(self, changed: Callable[[], None] | None = None, lags: Lags | None = None, **kwargs: Any) -> None:
-        self._changed, self._lags = changed, lags
+        self._changed, self._lags, self._clock = changed, lags, SystemClock()
         super().__init__(**kwargs)
 
     def send(self, event: str, *args: Any, **kwargs: Any) -> Any:
         """As any chart's, timed."""
-        clock = SystemClock()
-        begun_ns = clock.now_ns()
+        begun_ns = self._clock.now_ns()
         try:
             return super().send(event, *args, **kwargs)
         finally:
             if self._lags is not None:
-                self._lags.add(clock.now_ns() - begun_ns)
+                self._lags.add(self._clock.now_ns() - begun_ns)
 
     def after_transition(self) -> None:
         """Tell the owner; being no coroutine keeps every event whole: nothing comes between it and what follows."""

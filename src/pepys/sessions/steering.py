@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from pepys import limits
-from pepys.errors import Busy, Interrupted, NotFound, PepysError, Usage
+from pepys.errors import Busy, DeviceMissing, Interrupted, NotFound, PepysError, Usage
+from pepys.record.spec import RecordSpec
 from pepys.record.wire import Message
 from pepys.sessions import recording as recordings
 from pepys.sessions.course import Course
@@ -34,6 +35,7 @@ class Steering(Course):
         async with self._operation:
             self._refuse_second()
             self._recording, self._session, self._last = None, None, None
+            self._name = request.name
             self._restarts.forget()
             if self._chart.state != "idle":
                 self._chart = new_chart(self._changed, self._event_lags)
@@ -53,6 +55,7 @@ class Steering(Course):
 
     async def set(self, **asked: Any) -> Message:
         """Change what is given: `layout`, `sources`, `mute`, `unmute`, `balance`; returns when the recorder has."""
+        self._refuse_while_counting()
         async with self._operation:
             live = self._live()
             try:
@@ -68,6 +71,7 @@ class Steering(Course):
 
         While the recorder is started again that is called off: the session is `interrupted`, `resume` goes on with it.
         """
+        self._refuse_while_counting()
         called_off = await self._call_off()
         async with self._operation:
             called_off = await self._call_off() or called_off
@@ -83,6 +87,7 @@ class Steering(Course):
 
     async def resume(self, session: str | None = None) -> Message:
         """Go on after a pause, or with an interrupted session; returns when it records."""
+        self._refuse_while_counting()
         if session is not None:
             session = await self._backing.resolve(session)
         async with self._operation:
@@ -131,16 +136,27 @@ class Steering(Course):
 
     async def shot(self) -> Message:
         """Take a shot now; what the recorder tells of it."""
-        return await self._live().link.call("shot")
+        live = self._live()
+        try:
+            return await live.link.call("shot", limits.SHOT_S)
+        except NoAnswer as error:
+            raise recordings.no_answer(live, "shot", limits.SHOT_S) from error
 
     # --- who a command means
 
     def _refuse_second(self) -> None:
+        if self.under_way and self._session is None:
+            raise Busy(f"{self._coming()} is about to begin on this home", "end it with `pepys stop` first")
         if self.under_way:
-            raise Busy(
-                f"session {self._session or ''} is being recorded on this home", "end it with `pepys stop` first"
-            )
+            raise Busy(f"session {self._session} is being recorded on this home", "end it with `pepys stop` first")
         self._refuse_beside_departing()
+
+    def _refuse_while_counting(self) -> None:
+        if self._countdown.wanted:
+            raise Busy(f"{self._coming()} has not begun", "wait until it records, or stop the countdown: `pepys stop`")
+
+    def _coming(self) -> str:
+        return f"the recording {self._name!r}" if self._name else "a recording"
 
     def _refuse_beside_departing(self) -> None:
         for told in self._departing.notices:
@@ -149,6 +165,8 @@ class Steering(Course):
     def _live(self) -> Recording:
         if self._restarting:
             raise Busy(self._restarts.notice or "the recorder is started again", "wait a moment and try again")
+        if self._recording is None and self._chart.state == "resuming":
+            raise Busy("the recorder is being started", "wait a moment and try again")
         if self._recording is None or self._recording.over.is_set() or self._chart.state not in UNDER_WAY:
             raise NotFound("nothing is being recorded", "begin with `pepys start` or `pepys record`")
         return self._recording
@@ -181,6 +199,14 @@ class Steering(Course):
     # --- beginning and ending
 
     async def _begin_new(self, request: StartRequest) -> Recording:
+        checks = self._checked(request)
+        spec = await (self._countdown.before(checks) if request.countdown_s else checks)
+        self._chart.send("checked")
+        self._session = spec.session
+        return await self._attach(spec)
+
+    async def _checked(self, request: StartRequest) -> RecordSpec:
+        """All that is before a recorder: checks, and the countdown that was asked for."""
         request, settings = await self._backing.validate(request)
         self._name = request.name
         self._chart.send("validated")
@@ -189,9 +215,7 @@ class Steering(Course):
             await self._backing.rehearse(spec)
             await self._countdown.run(request.countdown_s)
             await self._backing.require_room()  # a minute may have passed
-        self._chart.send("checked")
-        self._session = spec.session
-        return await self._attach(spec)
+        return spec
 
     async def _finish(self, session: str) -> Message:
         """Complete an interrupted session."""
@@ -207,13 +231,20 @@ class Steering(Course):
 
     async def _ask(self, live: Recording, do: str, done: str | None, timeout_s: float) -> None:
         """Have the recorder do something and tell the chart; a dead recorder's end is told by `_on_lost`."""
+        link = live.link
         try:
-            result = await live.link.call(do, timeout_s)
+            result = await link.call(do, timeout_s)
         except PepysError as error:
-            if live.link.lost:
-                await live.over.wait()
-                if do == "stop":
+            if link.lost:
+                await link.seen_to.wait()
+                if live.over.is_set() and do == "stop":
                     return
+                if not live.over.is_set() and live.link is not link:
+                    if do == "stop":  # to be asked twice does it no harm
+                        await self._ask(live, do, done, timeout_s)
+                        return
+                    self._follow(live)
+                    raise DeviceMissing(f"the answer to {do} was lost with the line", "try again") from error
             elif self._chart.allows("refused"):
                 self._chart.send("refused")
                 self._follow(live)

@@ -34,7 +34,8 @@ def status(
     """The document.
 
     Args:
-        state: of the session; None when there is none.
+        state: of the session, as the chart has it, or `restarting`: its recorder died and is started again. None when
+            there is no session.
         session: its id.
         name: its name.
         live: its recorder; None when there is none.

@@ -174,6 +174,7 @@ def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:
                 told.add(damage.blob or "")
                 yield damage
     yield from _open_segments(proof, current, events)
+    yield from _nameless_segments(current, events)
 
 
 def _numbering(current: Manifest) -> Iterator[Damage]:
@@ -243,6 +244,18 @@ def _open_segments(proof: _Proof, current: Manifest, events: list[Event]) -> Ite
                 end = segment.at_ns + segment.duration_ns
                 what = f"open segment {segment.n}"
                 yield Damage(current.session, what, problem, track.track, segment.at_ns, end)
+
+
+def _nameless_segments(current: Manifest, events: list[Event]) -> Iterator[Damage]:
+    """What has ended, or was recovered, has a name for every segment that holds fragments."""
+    if current.state not in {"completed", "interrupted"}:
+        return
+    for track in project(current, events).tracks:
+        for segment in track.segments:
+            if segment.fragments and not segment.blob:
+                problem = f"{len(segment.fragments)} fragments were written that no blob holds"
+                end = segment.at_ns + segment.duration_ns
+                yield Damage(current.session, f"segment {segment.n}", problem, track.track, segment.at_ns, end)
 
 
 def _sealed_meanwhile(proof: _Proof, session: str, track: str, n: int) -> bool:

@@ -1,7 +1,8 @@
 """What `/api/v1/health` says of a status: the three clocks of each track, and whether all is well.
 
 Pure. Invariant: it is `ok` only while nothing that is due stands still, no track is in trouble and everything that was
-given to the disk was taken: a recording whose writes stand still is degraded, however well it captures.
+given to the disk was taken: a recording whose writes stand still is degraded, however well it captures. What is over
+is no trouble: of what was refused, what was refused lately counts.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ def health_shape(status: Mapping[str, Any]) -> dict[str, Any]:
     """The answer for one status of the host."""
     tracks = [_track(track) for track in status.get("tracks") or ()]
     problems = [problem for track in tracks if (problem := _problem(track))]
-    if refused := (status.get("write_queue") or {}).get("refused"):
+    if refused := (status.get("write_queue") or {}).get("refused_lately"):
         problems.append(f"the disk does not keep up: {refused} refused")
     if (status.get("disk") or {}).get("warning"):
         problems.append("the disk is nearly full")
     problems += [str(notice.get("text", "")) for notice in status.get("notices") or ()]
     if status.get("state") == "interrupted":
         problems.append("the recorder died: the session is interrupted")
+    if status.get("state") == "restarting" and not status.get("notices"):
+        problems.append("the recorder died and is started again")
     held = status.get("held") or ""
     if held == "device_lost":
         problems.append("no source is there: nothing is recorded")

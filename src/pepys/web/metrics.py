@@ -24,6 +24,7 @@ router = APIRouter(tags=["live"], responses=PROBLEMS)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATES: Final = (
     "idle", "validating", "checking", "starting", "recording", "pausing", "paused", "resuming", "ending", "interrupted",
+    "restarting",
 )  # fmt: skip
 _CLOCKS: Final = ("attempt", "capture", "write")
 _FRAMES: Final = (("captured", "taken"), ("encoded", "encoded"))
@@ -67,19 +68,28 @@ def _metrics(status: Mapping[str, Any]) -> Iterator[Metric]:
 def _session(status: Mapping[str, Any]) -> Iterator[Metric]:
     disk = status.get("disk") or {}
     seconds = {
-        "pepys_recorded_seconds": ("Recorded of the session under way, gaps out.", status.get("recorded_ms")),
-        "pepys_wall_seconds": ("Since the session under way began, gaps in.", status.get("wall_ms")),
+        "pepys_recorded_seconds": (
+            "Seconds recorded of the session under way, without its gaps.",
+            status.get("recorded_ms"),
+        ),
+        "pepys_wall_seconds": ("Seconds since the session under way began, with its gaps.", status.get("wall_ms")),
     }
     for name, (what, value_ms) in seconds.items():
         yield from _gauge(name, what, None if value_ms is None else value_ms / 1000)
     yield from _counter("pepys_bytes", "Bytes written of the session under way.", status.get("bytes"))
-    yield from _counter("pepys_recorder_restarts", "Recorders started anew for it.", status.get("restarts"))
+    yield from _counter(
+        "pepys_recorder_restarts", "Recorders that were started anew for the session under way.", status.get("restarts")
+    )
     yield from _gauge(
         "pepys_held", "1 while the session is held, as by a locked screen.", float(bool(status.get("held")))
     )
-    yield from _gauge("pepys_notices", "Notices that the status shows.", float(len(status.get("notices") or ())))
-    yield from _gauge("pepys_disk_free_bytes", "Free on the disk of the home.", disk.get("free_bytes"))
-    yield from _gauge("pepys_disk_left_seconds", "How long that lasts at the present rate.", disk.get("seconds_left"))
+    yield from _gauge("pepys_notices", "How many notices the status shows.", float(len(status.get("notices") or ())))
+    yield from _gauge("pepys_disk_free_bytes", "Bytes that are free on the disk of the home.", disk.get("free_bytes"))
+    yield from _gauge(
+        "pepys_disk_left_seconds",
+        "Seconds that the free bytes above the reserve last at the present rate.",
+        disk.get("seconds_left"),
+    )
 
 
 def _tracks(tracks: list[Mapping[str, Any]]) -> Iterator[Metric]:
@@ -87,16 +97,30 @@ def _tracks(tracks: list[Mapping[str, Any]]) -> Iterator[Metric]:
 
     by_track = ["track"]
     frames = CounterMetricFamily(
-        "pepys_frames", "Pictures, or samples of sound, taken and encoded.", labels=["track", "stage"]
+        "pepys_frames",
+        "What a track took and encoded: pictures of video and shots, samples (48000 a second) of audio.",
+        labels=["track", "stage"],
     )
-    dropped = CounterMetricFamily("pepys_frames_dropped", "Those that were due and are not recorded.", labels=by_track)
-    again = CounterMetricFamily("pepys_restarts", "How often a track's source was opened again.", labels=by_track)
-    health = GaugeMetricFamily("pepys_track_health", "1 for the health of a track.", labels=["track", "health"])
+    dropped = CounterMetricFamily(
+        "pepys_frames_dropped",
+        "What was due and is not recorded: pictures of video and shots, samples of audio.",
+        labels=by_track,
+    )
+    again = CounterMetricFamily("pepys_restarts", "How many times a track's source was opened again.", labels=by_track)
+    health = GaugeMetricFamily(
+        "pepys_track_health",
+        "1 for the state that a track's health is in, 0 for the others.",
+        labels=["track", "health"],
+    )
     clock = GaugeMetricFamily(
-        "pepys_clock_age_seconds", "Since a track was tried, captured or written last.", labels=["track", "clock"]
+        "pepys_clock_age_seconds",
+        "Seconds since a track was tried, captured or written last.",
+        labels=["track", "clock"],
     )
     stands = GaugeMetricFamily(
-        "pepys_clock_stands_seconds", "For how long a clock stands still that should move.", labels=["track", "clock"]
+        "pepys_clock_stands_seconds",
+        "Seconds for which a clock has stood still that should move; 0 while it moves.",
+        labels=["track", "clock"],
     )
     for track in tracks:
         name = str(track["track"])
@@ -118,17 +142,29 @@ def _tracks(tracks: list[Mapping[str, Any]]) -> Iterator[Metric]:
 def _inside(status: Mapping[str, Any]) -> Iterator[Metric]:
     queue, loop = status.get("write_queue") or {}, status.get("loop") or {}
     memory, host = status.get("memory") or {}, status.get("host") or {}
-    yield from _gauge("pepys_queue_items", "Pieces that wait to be written.", queue.get("items"))
-    yield from _gauge("pepys_queue_oldest_seconds", "How long the oldest of them waits.", _seconds(queue, "oldest_ms"))
-    yield from _counter("pepys_queue_refused", "Pieces that the queue had no room for.", queue.get("refused"))
-    yield from _gauge("pepys_loop_lag_seconds", "How late the recorder's loop was, p99.", _seconds(loop, "p99_ms"))
-    yield from _gauge("pepys_loop_lag_max_seconds", "How late it was at most.", _seconds(loop, "longest_ms"))
-    yield from _gauge("pepys_memory_bytes", "Memory of the recorder.", memory.get("rss_bytes"))
     yield from _gauge(
-        "pepys_memory_limit_bytes", "What it may need before it is started anew.", memory.get("limit_bytes")
+        "pepys_queue_items", "Pieces (fragments, shots, batches of events) that wait to be written.", queue.get("items")
     )
     yield from _gauge(
-        "pepys_host_loop_lag_max_seconds", "How late the daemon's loop was at most.", _seconds(host, "loop_longest_ms")
+        "pepys_queue_oldest_seconds", "Seconds that the oldest piece has waited.", _seconds(queue, "oldest_ms")
+    )
+    yield from _counter("pepys_queue_refused", "Pieces that the queue had no room for.", queue.get("refused"))
+    yield from _gauge(
+        "pepys_loop_lag_seconds", "Seconds that the recorder's loop was late, p99.", _seconds(loop, "p99_ms")
+    )
+    yield from _gauge(
+        "pepys_loop_lag_max_seconds", "Seconds that the recorder's loop was late at most.", _seconds(loop, "longest_ms")
+    )
+    yield from _gauge("pepys_memory_bytes", "Bytes of memory that the recorder takes.", memory.get("rss_bytes"))
+    yield from _gauge(
+        "pepys_memory_limit_bytes",
+        "Bytes that the recorder may take before it is started anew.",
+        memory.get("limit_bytes"),
+    )
+    yield from _gauge(
+        "pepys_host_loop_lag_max_seconds",
+        "Seconds that the daemon's loop was late at most.",
+        _seconds(host, "loop_longest_ms"),
     )
 
 

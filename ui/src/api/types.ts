@@ -253,7 +253,7 @@ export interface Status {
   /** How often the recorder of the session was started again, and why the last time. */
   restarts?: number;
   last_restart?: { at: string; reason: string } | null;
-  write_queue?: { items: number; refused: number; oldest_ms: number };
+  write_queue?: { items: number; refused: number; refused_lately?: number; oldest_ms: number };
   loop?: { longest_ms: number; p99_ms: number };
   memory?: { rss_bytes?: number; limit_bytes?: number | null };
 }

@@ -56,12 +56,13 @@ export function detailWords(track: TrackStatus, more_ms = 0): string {
 export function sharedDetail(tracks: readonly TrackStatus[]): string {
   const [first, ...others] = tracks.filter((track) => track.state !== "off");
   const same = others.length > 0 && others.every((track) => track.detail === first?.detail && track.state === first?.state);
-  return same && first && BAD.has(first.state) && !first.stands ? (first.detail ?? "") : "";
+  return same && first && BAD.has(first.state) && ["", undefined, "attempt"].includes(first.stands) ? (first.detail ?? "") : "";
 }
 
 /** Whether the recorder died and is being started again: the session goes on by itself. */
 export function startsAgain(status: Status | null): boolean {
-  if (!status?.session || !["interrupted", "resuming"].includes(status.state)) return false;
+  if (!status?.session || !["restarting", "interrupted", "resuming"].includes(status.state)) return false;
+  if (status.state === "restarting") return true;
   if (status.last?.session === status.session && status.last.state === "interrupted") return false;
   return (status.notices ?? []).some((notice) => notice.kind === "restart");
 }
@@ -86,7 +87,7 @@ export function warnings(status: Status): string[] {
     found.push(`The disk is nearly full${room}. Before it is full the session ends in order, and plays.`);
   }
   const queue = status.write_queue;
-  if (queue?.refused) found.push(`The disk does not keep up: ${queue.refused} ${queue.refused === 1 ? "piece" : "pieces"} refused.`);
+  if (queue?.refused_lately) found.push(`The disk does not keep up: ${queue.refused_lately} ${queue.refused_lately === 1 ? "piece" : "pieces"} refused.`);
   else if (queue?.oldest_ms && queue.oldest_ms >= SLOW_WRITE_MS) found.push(`The disk is slow: ${queue.items} wait to be written, the oldest for ${agoWords(queue.oldest_ms)}.`);
   const late_ms = status.loop?.p99_ms ?? 0;
   if (late_ms >= LATE_LOOP_MS) found.push(`The recorder is late by ${Math.round(late_ms)} ms: this machine is busy.`);

@@ -113,7 +113,7 @@ class SystemBus:
         """Take up what was heard.
 
         Raises:
-            OSError: the bus is gone.
+            OSError: the bus is gone, or another login1 runs on it, which is to be asked anew.
         """
         for signal in self._bus.pump():
             if signal.member == "PrepareForSleep":
@@ -124,6 +124,9 @@ class SystemBus:
                     self.told[LOGIN] = bool(changed["LockedHint"][1])
             elif signal.member == "NameOwnerChanged" and signal.sender == BUS:
                 self.told.pop(LOGIN, None)
+                self.sleeps = False
+                if signal.body[-1]:
+                    raise OSError("login1 began anew")
 
     def close(self) -> None:
         """Let go of the bus."""

@@ -1,7 +1,7 @@
 """Sound that no device delivers: a tone, silence, a file; paced by the clock as a device would be.
 
 Invariants: samples are given as time passes, never ahead of it; after a reader has stood still it gets what has passed,
-up to `limits.SOUND_STALL_NS`: beyond that the sound goes on later, from where it was, and none of it is left out;
+up to `limits.STALL_NS`: beyond that the sound goes on later, from where it was, and none of it is left out;
 `at_ns` is the moment at which a block's last sample is due; the end is told once. A file is opened and decoded in a
 thread of its own, a little ahead, and nobody waits for it. What is decoded how is `media.sound_file`'s; whether a name
 means anything is the callers'.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Pcm = NDArray[np.int16]
 
-_STALL: Final = limits.SOUND_STALL_NS * limits.SOUND_RATE // limits.NS_PER_S
+_STALL: Final = limits.STALL_NS * limits.SOUND_RATE // limits.NS_PER_S
 _AHEAD: Final = limits.SOUND_FILE_AHEAD_NS * limits.SOUND_RATE // limits.NS_PER_S
 _BLOCK: Final = limits.SOUND_READ_BYTES // 4
 _FULL_SCALE: Final = 32_767
@@ -43,7 +43,7 @@ class MadeSound:
     def __init__(self, name: str, channels: int, clock: Clock) -> None:
         """Begin now, by the clock."""
         self.name = name
-        self.capabilities = SoundCapabilities(limits.SOUND_RATE, channels, limits.SOUND_STALL_NS)
+        self.capabilities = SoundCapabilities(limits.SOUND_RATE, channels, limits.STALL_NS)
         self._clock = clock
         self._start_ns = clock.now_ns()
         self._given = 0

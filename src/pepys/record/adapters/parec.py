@@ -28,6 +28,23 @@ _ASKED: Final = {
     DEFAULT_SYSTEM: 'exec "$@" --device="$(pactl get-default-sink).monitor"',
 }
 
+_ENGLISH: Final = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+_PLAIN: Final = {
+    "Connection refused": "no sound server answers",
+    "Connection terminated": "the sound server is gone",
+    "Connection reset by peer": "the sound server is gone",
+    "Timeout": "the sound server does not answer",
+    "Access denied": "the sound server refuses this user: access denied",
+    "No such entity": "the sound server has no such device",
+    "Entity killed": "the sound server has closed the device",
+}
+"""What errors of the library of PulseAudio mean; they come behind the name of whatever failed."""
+
+
+def plain(said: str) -> str:
+    """A last line of `parec` or `pactl` in plain words; one that is not known as it is."""
+    return _PLAIN.get(said.rpartition(": ")[2].strip(), said)
+
 
 class ParecSource(RawChild):
     """One device, read until it ends or is closed."""
@@ -45,7 +62,10 @@ class ParecSource(RawChild):
         argv += [f"--latency-msec={limits.SOUND_LATENCY_MS}", "--client-name=pepys", *_NO_OTHER]
         asked = _ASKED.get(device)
         argv = ["sh", "-c", asked, "sh", *argv] if asked else [*argv, f"--device={device}"]
-        super().__init__(device, argv, channels, clock)
+        super().__init__(device, argv, channels, clock, env=_ENGLISH)
+
+    def _last_words(self) -> str:
+        return plain(super()._last_words())
 
 
 def has_parec() -> bool:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.soak
 def test_a_fault_is_brought_about_told_and_accounted_for(home: Path) -> None:
     words = ["bench", "capture", "--faults", "--measure", "parec-kill", "--runs", "1", "--json"]
     told = subprocess.run([sys.executable, "-m", "pepys", *words], capture_output=True, text=True, timeout=90)
