@@ -181,3 +181,15 @@ def test_strays_of_killed_puts_go_when_they_are_old(store: Store) -> None:
     assert path.exists()
     store.blobs.discard_strays(path.stat().st_mtime_ns + 1)
     assert not path.exists()
+
+
+def test_a_store_that_was_moved_away_is_not_begun_anew_in_its_place(store: Store) -> None:
+    store.blobs.put(b"here")
+    moved = store.path.rename(store.path.with_name("moved"))
+    with pytest.raises(StorageProblem, match="is gone"):
+        store.blobs.put(b"there")
+    with pytest.raises(StorageProblem, match="is gone"):
+        store.blobs.writer("growing")
+    assert not store.path.exists()
+    moved.rename(store.path)
+    assert store.blobs.read(store.blobs.put(b"again")) == b"again"

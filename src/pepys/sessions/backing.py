@@ -254,5 +254,7 @@ class Backing:
 
 
 def _index(store: Store, session: str) -> None:
+    if not store.path.is_dir() or not (store.path / "keys").is_dir():
+        return  # the home is gone, or another folder is in its place: none is begun there
     with Catalog(store) as catalog:
         index_session(catalog, store, session)

@@ -36,11 +36,13 @@ class BlobStore:
         self._open = self._root / "open"
         self._lock = home / "locks" / "blobs.lock"
         self._keys = keys
+        self._written = False
 
     # --- writing
 
     def put(self, data: bytes) -> BlobId:
         """Store `data`; durable when it returns. Content that is there already is kept as it is."""
+        self._stay()
         blob = self.id_of(data)
         if not self._keep(blob):
             writer = self.writer(f"put-{secrets.token_hex(8)}")
@@ -56,8 +58,18 @@ class BlobStore:
         return blob
 
     def writer(self, name: str) -> BlobWriter:
-        """Begin a blob that grows in the open file `name`, which must be new."""
+        """Begin a blob that grows in the open file `name`, which must be new.
+
+        Raises:
+            StorageProblem: it cannot be made, or the store is not where it was: another is not begun in its place.
+        """
+        self._stay()
         return BlobWriter(self._open_path(name), (self._keys.id_key, self._keys.blob_key), self._place)
+
+    def _stay(self) -> None:
+        if self._written and not self._root.is_dir():
+            raise StorageProblem(f"{self._root} is gone", "mount it again, or move it back")
+        self._written = True
 
     def id_of(self, data: bytes) -> BlobId:
         """The name that `data` has, or would have, in this store."""
