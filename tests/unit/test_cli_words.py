@@ -107,7 +107,7 @@ def test_into_a_pipe_goes_all_that_the_view_has_once_a_second(capsys: pytest.Cap
         assert words in told[0]
 
 
-@pytest.mark.parametrize("command", [("record", "--seconds", "1"), ("serve",)])
+@pytest.mark.parametrize("command", [("record", "--seconds", "1"), ("serve", "--port", "0")])
 def test_a_home_that_cannot_be_made_is_storage_and_says_what_to_do(
     capsys: pytest.CaptureFixture[str], command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

@@ -36,7 +36,7 @@ class BlobStore:
         self._open = self._root / "open"
         self._lock = home / "locks" / "blobs.lock"
         self._keys = keys
-        self._written = False
+        self._seen = False
 
     # --- writing
 
@@ -67,9 +67,10 @@ class BlobStore:
         return BlobWriter(self._open_path(name), (self._keys.id_key, self._keys.blob_key), self._place)
 
     def _stay(self) -> None:
-        if self._written and not self._root.is_dir():
+        there = self._root.is_dir()
+        if self._seen and not there:
             raise StorageProblem(f"{self._root} is gone", "mount it again, or move it back")
-        self._written = True
+        self._seen = there
 
     def id_of(self, data: bytes) -> BlobId:
         """The name that `data` has, or would have, in this store."""
@@ -268,6 +269,7 @@ class BlobStore:
                 source.unlink()
                 return
             source.replace(target)
+            self._seen = True
             reach("blob.renamed")
             sync_folder(target.parent)
             sync_folder(source.parent)
