@@ -104,6 +104,7 @@ def test_sound_under_way_has_levels_and_is_muted_and_mixed(server: Served, brows
     expect(meter).to_be_visible()
     page.get_by_label("Balance of mic and system").fill("20")
     expect(page.get_by_text("system at 40 %")).to_be_visible()
+    wait_until(lambda: len(server.host.calls) == 3, 5, "the words come before the request is through")
     assert server.host.calls == [
         ("set", {"mute": ["mic"]}), ("set", {"unmute": ["mic"]}), ("set", {"balance": 20}),
     ]  # fmt: skip
