@@ -90,7 +90,8 @@ def test_a_named_device_is_kept_replaced_when_it_is_gone_and_taken_up_again(
     track = view.track("audio.mic")
     assert track is not None
     starts = [gap.start_ns // 100_000_000 for gap in track.gaps]
-    before = heard[: starts[-1]]
+    # PulseAudio moves the stream some 100 ms before it tells of the removal: docs/sound.md names that limit.
+    before = heard[: starts[-1] - 1]
     assert HIGH not in before and before.count(LOW) > 20, "nothing of the other device while its own was there"
     assert LOW not in heard[gone + 2 : returned - 1] and HIGH in heard[gone + 1 : returned]
     assert LOW in heard[returned + 1 :] and HIGH not in heard[returned + 3 :]
