@@ -73,9 +73,20 @@ def told(source: SoundSource, seconds: float = 6) -> list[SoundEvent]:
 
 def ending(source: SoundSource, seconds: float = 6) -> SourceEnded:
     """The end of a source, whatever it gives before."""
-    while not isinstance(last := told(source, seconds)[-1], SourceEnded):
-        pass
+    last = until_its_end(source, seconds)[-1]
+    assert isinstance(last, SourceEnded)
     return last
+
+
+def until_its_end(source: SoundSource, seconds: float = 6) -> list[SoundEvent]:
+    """Everything that a source tells, its end last, which must come within the time."""
+    clock = SystemClock()
+    until = clock.now_ns() + int(seconds * 1e9)
+    events: list[SoundEvent] = []
+    while not events or not isinstance(events[-1], SourceEnded):
+        assert clock.now_ns() < until, "the source goes on"
+        events += told(source, seconds)
+    return events
 
 
 def samples(source: SoundSource, seconds: float) -> NDArray[np.int16]:

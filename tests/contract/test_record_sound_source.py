@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -16,10 +18,13 @@ import pytest
 from pepys.clock import SystemClock
 from pepys.demo.servers import Server, SoundServer
 from pepys.demo.sound_servers import PipeWireServer
+from pepys.record.adapters import parec
+from pepys.record.adapters.parec import ParecSource
 from pepys.record.adapters.raw_child import RawChild
 from pepys.record.ports import SoundBlock, SoundSource, SourceEnded
 from tests.recording import SYSTEM
-from tests.sound_sources import CHILDREN, SOURCES, child, ending, module, quick_device, told
+from tests.sound_sources import CHILDREN, SOURCES, child, ending, module, playing, quick_device, samples, told, wav
+from tests.sound_sources import until_its_end as everything_until_its_end
 from tests.waiting import wait_until
 
 
@@ -145,9 +150,35 @@ def test_a_device_that_is_not_there_ends_with_what_was_said(any_sound_server: Se
             assert "has no such device" in ended.message or "no sound device 'nobody'" in ended.message
 
 
-def test_on_pipewire_no_other_device_takes_the_place_of_one_that_goes_away(pipewire_server: Server) -> None:
-    with module("module-null-sink", "sink_name=away"):
-        source = child("parec", "away.monitor")
-        assert isinstance(told(source)[0], SoundBlock)
-    with closing(source):
-        assert ending(source).message == "the sound server has closed the device"
+def test_no_other_device_takes_the_place_of_one_that_goes_away(any_sound_server: Server, tmp_path: Path) -> None:
+    """PulseAudio moves what is recorded along with the default and away from what is gone: a loud one must stay out."""
+    with ExitStack() as stack:
+        stack.enter_context(module("module-null-sink", "sink_name=loud"))
+        stack.enter_context(playing("loud", wav(tmp_path / "a.wav", 30)))
+        with module("module-null-sink", "sink_name=away"):
+            _default("away.monitor")
+            source = stack.enter_context(closing(child("parec", "away.monitor")))
+            assert isinstance(told(source)[0], SoundBlock)
+            _default("loud.monitor")
+            heard = [samples(source, 0.5)]
+        *events, ended = everything_until_its_end(source)
+        heard += [event.samples for event in events if isinstance(event, SoundBlock)]
+    assert ended == SourceEnded(ended.at_ns, "device_lost", "the sound server has closed the device")
+    assert len(heard[0]) and not np.concatenate(heard).any()
+
+
+def _default(name: str) -> None:
+    subprocess.run(["pactl", "set-default-source", name], check=True, capture_output=True)
+
+
+def test_where_the_library_is_missing_parec_records_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = (
+        "from pepys.record.adapters import parec_child as c; c._LIBRARY = 'libnone.so'; c.main(['/bin/echo', 'aa'])"
+    )
+    monkeypatch.setattr(parec, "_KEPT", (sys.executable, "-c", absent))
+    with closing(child("parec")) as source:
+        assert isinstance(source, ParecSource)
+        block = told(source)[0]
+        assert isinstance(block, SoundBlock) and block.samples.tobytes() == b"aa"
+        assert source.may_be_moved
+        assert "libnone.so" in source.remark

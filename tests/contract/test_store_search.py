@@ -73,8 +73,11 @@ def fts() -> SearchIndex:
     database.make_tables(connection, "catalog")
     for session, tags in TAGS.items():
         connection.execute(
-            "INSERT INTO sessions VALUES (?, ?, 'completed', ?, 0, 0, '', '', ?, '', 0, 0, '', '{}', 1, '')",
+            "INSERT INTO sessions VALUES (?, ?, 'completed', ?, 0, 0, '', '', ?, '', 0, 0, '', '{}', 1, '', 0, '')",
             (session, f"name of {session}", STARTED[session], json.dumps(tags)),
+        )
+        connection.executemany(
+            "INSERT INTO session_tags VALUES (?, ?, ?)", [(tag, STARTED[session], session) for tag in tags]
         )
     return FtsIndex(connection)
 

@@ -14,6 +14,8 @@ from tests.desk import Desk
 from tests.waiting import wait_until
 from tests.x11_sources import odd_server
 
+pytestmark = pytest.mark.unhurried
+
 QUIET = ("--audio", "off", "--shots", "10", "--seconds", "1")
 
 

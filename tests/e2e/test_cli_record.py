@@ -17,6 +17,7 @@ import pytest
 
 from pepys.demo.servers import SoundServer, XServer
 from pepys.sessions.control import host_file, orphans, status_of
+from tests.file_modes import obeying
 from tests.waiting import wait_until
 
 QUIET = ["--audio", "off", "--shots", "off"]
@@ -123,9 +124,7 @@ def test_a_read_only_home_is_read_but_not_recorded_on(home: Path, xserver: XServ
     assert pepys("record", "readable", *QUIET, "--seconds", "1").returncode == 0
     for path in sorted([home, *home.rglob("*")], reverse=True):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    # Root may write in spite of a file's mode; without these two capabilities the mode counts for it too.
-    overrule = "-dac_override,-dac_read_search"
-    bound = ["setpriv", f"--bounding-set={overrule}", f"--inh-caps={overrule}"] if os.getuid() == 0 else []
+    bound = obeying()
     try:
         done = pepys("record", *QUIET, "--seconds", "1", "--json", before=bound)
         assert (done.returncode, error_of(done)["code"]) == (5, "storage_problem")

@@ -25,6 +25,8 @@ from tests.video_stage import NOTHING_EXCLUDED
 from tests.x11_client import Client
 from tests.x11_sources import odd_server
 
+pytestmark = pytest.mark.unhurried
+
 RED = [0, 0, 255]
 
 

@@ -15,6 +15,8 @@ from pepys.store.work import WorkQueue
 from tests.made_session import Made, make_session
 from tests.stored_session import Recording
 
+pytestmark = pytest.mark.unhurried
+
 Capture = pytest.CaptureFixture[str]
 
 

@@ -31,6 +31,8 @@ from tests.waiting import wait_until
 from tests.web_daemon import Serving, serving
 from tests.web_page import Watched, browser, until, video
 
+pytestmark = pytest.mark.unhurried
+
 __all__ = ["browser"]  # a fixture, found by its name
 MARKER = "vermilion pelican"
 SPOKEN = "the tangerine budget"

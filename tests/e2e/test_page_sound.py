@@ -17,6 +17,8 @@ from tests.web_app import Served
 from tests.web_page import Watched, browser
 from tests.web_session import Tape
 
+pytestmark = pytest.mark.unhurried
+
 __all__ = ["browser"]  # a fixture, found by its name
 SPANS_S = (12.0, 4.0)
 # Which of some columns of the timeline's canvas have a pixel of a colour between two heights.

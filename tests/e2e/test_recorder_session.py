@@ -213,7 +213,7 @@ def test_a_paused_recording_is_stopped_by_a_signal(home: Path, xserver: XServer)
         run.launched.process.send_signal(signal.SIGINT)
         run.launched.process.send_signal(signal.SIGTERM)
         run.launched.process.send_signal(signal.SIGTERM)
-        assert run.launched.process.wait(5) == 0
+        assert run.launched.process.wait(20) == 0
         view = run.session()
     assert view.state == "completed" and view.gaps[0].reason == "pause"
     assert view.spans[0].duration_ns > 0
@@ -223,7 +223,7 @@ def test_a_recorder_goes_on_without_its_host_and_ends_as_an_orphan(home: Path, x
     with recording(home, display=xserver.display, orphan_ns=500_000_000) as run:
         run.until_recorded(1200)
         run.client.close()
-        assert run.launched.process.wait(6) == 0
+        assert run.launched.process.wait(20) == 0
         view = run.session()
     assert view.state == "completed" and view.duration_ns > 1_400_000_000
     assert not journal_locked(run.store.journal_path(view.id))

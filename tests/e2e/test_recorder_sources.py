@@ -182,7 +182,7 @@ def test_a_window_alone_is_dragged_larger_and_then_closed(home: Path, xserver: X
         assert run.client.call("status")["state"] == "recording", "a window that is closed may be opened again"
         xserver.kill()
         assert run.until_push(5, push="error")["error"]["code"] == "device_missing", "but not without its display"
-        assert run.launched.process.wait(5) == DeviceMissing.exit_code
+        assert run.launched.process.wait(20) == DeviceMissing.exit_code
         view = run.session()
     assert len(view.spans) == 2 and view.spans[0].end_ns == view.spans[1].start_ns
     assert [(gap.reason, gap.start_ns) for gap in view.gaps] == [("device_lost", view.spans[1].end_ns)]
@@ -228,7 +228,7 @@ def test_a_required_source_that_is_missing_stops_the_start(home: Path, xserver: 
     launched = launch(order(home, store, **asked, sources_required=True), home / "logs" / "recorder.log")
     with pytest.raises(DeviceMissing, match="nobody knows it"):
         launched.wait_ready()
-    assert launched.process.wait(5) == 4 and session_ids(store) == []
+    assert launched.process.wait(20) == 4 and session_ids(store) == []
 
 
 def test_a_default_source_that_is_missing_is_left_out(home: Path, xserver: XServer, painter: Painter) -> None:

@@ -190,7 +190,7 @@ def test_when_the_last_source_is_gone_it_rests_and_ends_in_order_after_a_while(h
         held = run.until_push(2, push="state", state="paused")["status"]
         assert held["held"] == "device_lost" and [gap["track"] for gap in held["gaps_open"]] == [None]
         assert run.until_push(5, push="error")["error"]["code"] == "device_missing"
-        assert run.launched.process.wait(5) == DeviceMissing.exit_code
+        assert run.launched.process.wait(20) == DeviceMissing.exit_code
         view = run.session()
     (gap,) = view.gaps
     assert view.state == "completed" and view.duration_ns > 0.8 * _SECOND
@@ -215,7 +215,7 @@ def test_what_is_missing_is_named_and_nothing_is_left(
     with pytest.raises(DeviceMissing, match=named) as told:
         launched.wait_ready()
     assert told.value.remedy
-    assert launched.process.wait(5) == 4
+    assert launched.process.wait(20) == 4
     assert session_ids(store) == []
     assert list((home / "run").glob("*")) == [] if (home / "run").exists() else True
 
@@ -238,7 +238,7 @@ def test_a_nearly_full_disk_starts_nothing(home: Path, xserver: XServer) -> None
     launched = launch(order(home, store, display=xserver.display, disk_reserve_bytes=2**60), home / "recorder.log")
     with pytest.raises(StorageProblem, match="nearly full"):
         launched.wait_ready()
-    assert launched.process.wait(5) == 5 and session_ids(store) == []
+    assert launched.process.wait(20) == 5 and session_ids(store) == []
 
 
 def _free(folder: Path) -> int:
@@ -258,7 +258,7 @@ def test_a_disk_that_fills_ends_the_session_in_order(home: Path, xserver: XServe
                 size += 250 * 1024 * 1024
                 os.posix_fallocate(ballast.fileno(), 0, size)
             assert run.until_push(2.5, push="error")["error"]["code"] == "storage_problem"
-        assert run.launched.process.wait(5) == StorageProblem.exit_code
+        assert run.launched.process.wait(20) == StorageProblem.exit_code
         view = run.session()
     assert view.state == "completed"
     assert [gap.reason for gap in view.gaps] == ["disk_full"]

@@ -15,6 +15,8 @@ from pepys import limits
 from tests.web_app import SHELL, Served, served
 from tests.web_session import two_spans
 
+pytestmark = pytest.mark.unhurried
+
 
 @pytest.fixture
 def server(home: Path) -> Iterator[Served]:

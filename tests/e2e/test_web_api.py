@@ -26,6 +26,8 @@ from pepys.web.search import KINDS
 from tests.web_app import Served, served
 from tests.web_session import FRAGMENT_NS, SOUND_MIME, Tape, busy_hour, two_spans
 
+pytestmark = pytest.mark.unhurried
+
 
 @pytest.fixture
 def server(home: Path) -> Iterator[Served]:

@@ -28,7 +28,7 @@ __all__ = ["browser"]  # a fixture, found by its name
 
 MARKER = "heliotrope archive 4402"
 BEHIND_S = 6.0
-LATE_NS = 20_000_000_000
+LATE_NS = 12_000_000_000
 LAG_S = 4.0
 SPOKEN = "The harbor budget was moved to Thursday."
 

@@ -28,6 +28,8 @@ from tests.waiting import wait_until
 from tests.web_daemon import PEPYS, serving
 from tests.web_session import two_spans
 
+pytestmark = pytest.mark.unhurried
+
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PEPYS, *arguments], capture_output=True, text=True, timeout=60, check=False)

@@ -21,6 +21,8 @@ from pepys.record.sources import SourceName, Wish
 from tests.painter import Painter
 from tests.x11_sources import Viewer, event, opened
 
+pytestmark = pytest.mark.unhurried
+
 
 @contextmanager
 def watched(display: str, *, pointer: bool = False) -> Iterator[tuple[X11Source, Painter]]:

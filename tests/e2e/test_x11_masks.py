@@ -24,6 +24,8 @@ from tests.camera import Camera, camera, count, watched
 from tests.compositor import Compositor
 from tests.desk import BLUE, GREEN, MAGENTA, Desk
 
+pytestmark = pytest.mark.unhurried
+
 SECRET = "My secret plan"
 BLACK = 0
 GREY = 0x606060

@@ -17,6 +17,8 @@ from tests.painter import Painter
 from tests.x11_client import Client
 from tests.x11_sources import Viewer, event, odd_server, opened
 
+pytestmark = pytest.mark.unhurried
+
 
 def test_a_region_is_that_part_of_the_screen_and_no_more(xserver: XServer) -> None:
     with Painter(xserver.display) as painter:

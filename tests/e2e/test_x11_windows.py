@@ -21,6 +21,8 @@ from tests.waiting import wait_until
 from tests.x11_client import Client
 from tests.x11_sources import Viewer, event, odd_server, opened
 
+pytestmark = pytest.mark.unhurried
+
 RED, GREEN, BLUE = 0xFF0000, 0x00FF00, 0x0000FF
 
 

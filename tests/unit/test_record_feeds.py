@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import select
+import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pepys.clock import SystemClock
 from pepys.limits import NS_PER_S, REOPEN_MAX_NS, REOPEN_MIN_NS
+from pepys.record import probe
 from pepys.record.adapters.pushed import PushedSource
 from pepys.record.ports import Holds, SourceEnded
 from pepys.record.shown import Shown
@@ -49,6 +52,29 @@ def test_what_is_lost_is_tried_again_after_ever_longer_waits(bench: Bench) -> No
     feed.close()
     assert bench.house.opened[-1].closed
     assert all(door.cancelled for door in bench.house.openings), "descriptors of openings are let go of"
+
+
+def test_a_display_that_was_gone_is_tried_as_soon_as_somebody_listens_for_it(
+    bench: Bench, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After many deaths the next try is 30 s away: a display that is back must not wait for it."""
+    monkeypatch.setattr(probe, "_SOCKETS", short_folder)
+    bench.house.missing.add("display::4077")
+    feed = bench.feed("display::4077")
+    feed.join(lambda: bench.told.append("open"), lambda: bench.told.append("failed"), lambda: None)
+    feed.open()
+    bench.turn()
+    for _ in range(80):
+        bench.advance(NS_PER_S)
+    tried = len(bench.told)
+    assert tried <= 8 and bench.told[-1] == "failed"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(short_folder / "X4077"))
+        server.listen()
+        bench.house.missing.clear()
+        bench.advance(NS_PER_S)
+    assert bench.told[tried:] == ["open"]
+    feed.close()
 
 
 def test_a_film_that_is_over_is_not_played_again(bench: Bench) -> None:

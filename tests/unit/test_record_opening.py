@@ -106,6 +106,7 @@ def hung(xserver: XServer) -> Iterator[XServer]:
     os.kill(xserver.pid, signal.SIGCONT)
 
 
+@pytest.mark.quiet
 def test_a_server_that_hangs_holds_nobody_up(hung: XServer) -> None:
     wish, clock = Wish(hung.display, exclusions=NOTHING_EXCLUDED), SystemClock()
     names = [parse_source(f"display:{hung.display}"), parse_source("mss:0")]
@@ -153,6 +154,7 @@ def test_pictures_that_nobody_takes_are_one_with_the_newest_time() -> None:
         assert source.poll() == [], "the same picture once more is no change"
 
 
+@pytest.mark.quiet
 def test_a_deliverer_that_fails_ends_the_source_and_one_that_hangs_does_not_hold_up_closing() -> None:
     def fails(source: PushedSource) -> None:
         source.deliver(BLACK)

@@ -74,6 +74,7 @@ def test_a_child_that_closes_its_pipe_and_lives_on_is_over_and_is_ended(threaded
     wait_until(lambda: not [t for t in threading.enumerate() if t.name == "sound pipe"], what="its threads' end")
 
 
+@pytest.mark.quiet
 def test_a_child_that_closes_its_pipe_and_lives_on_holds_nobody_up() -> None:
     clock = SystemClock()
     with closing(script("os.close(1)\ntime.sleep(600)")) as source:

@@ -156,6 +156,22 @@ def test_a_device_that_dies_unheard_is_told_at_the_next_step(bench: Bench) -> No
     assert account.silent == account.lost["device_lost"] == account.encoded - account.captured > 40_000
 
 
+def test_a_recording_waits_for_the_device_that_is_started_in_the_place_of_a_dead_one(bench: Bench) -> None:
+    """A monitor gives its first block after 2 s: a rest begun before that would end the switch, again and again."""
+    bench.play(80)
+    bench.device.die()
+    bench.board.step()
+    assert not bench.board.lives
+    bench.device = Piped(bench.clock, _ENOUGH_NS)
+    bench.board.inputs["mic"].switch("another", "tone is gone")
+    bench.device = Piped(bench.clock, _ENOUGH_NS)
+    bench.device.die()
+    assert bench.board.lives and bench.board.waits
+    bench.clock.advance(limits.SOURCE_START_NS + limits.NS_PER_MS)
+    bench.board.step()
+    assert not bench.board.lives
+
+
 def test_each_try_of_a_dead_device_is_counted_where_all_see_it(bench: Bench) -> None:
     bench.play(80)
     bench.device.die()

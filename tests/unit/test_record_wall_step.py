@@ -29,6 +29,7 @@ class SetClock(SystemClock):
         return super().wall_ns() + self.set_by_ns
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("step_ns", [_HOUR, -_HOUR])
 def test_a_clock_that_is_set_is_told_and_costs_nothing(home: Path, step_ns: int) -> None:
     clock = SetClock()

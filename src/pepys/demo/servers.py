@@ -161,9 +161,14 @@ class SoundServer(Server):
         pulseaudio = program("pulseaudio", "pulseaudio")
         socket_path = self.folder / "native"
         script = self.folder / "script"
+        # A null sink that rewinds fills its monitor 2 s ahead: who begins to record then hears nothing until these are
+        # over. Without, it is 50 ms, as with a card (`norewinds`: since PulseAudio 15).
+        sinks = "".join(
+            f"load-module module-null-sink sink_name={name} rate=48000 channels=2 norewinds=1\n"
+            for name in (NULL_SINK, MIC_SINK)
+        )
         script.write_text(
-            f"load-module module-null-sink sink_name={NULL_SINK} rate=48000 channels=2\n"
-            f"load-module module-null-sink sink_name={MIC_SINK} rate=48000 channels=2\n"
+            f"{sinks}"
             f"set-default-sink {NULL_SINK}\n"
             f"set-default-source {MIC_SINK}.monitor\n"
             # The socket comes last: who can connect finds everything else in place.

@@ -6,8 +6,9 @@ leave it as it is. Measured at full scale: 93 dB of signal to noise at 1 and 10 
 CPU for a second of sound.
 
 Invariants: nothing that is pushed is lost (`end` gives what the filter holds); positions are those of the input, since
-the filter's delay is taken off by the library; without steering as many samples come out as go in. When and how much
-to steer is left to `record.drift`.
+the filter's delay is taken off by the library; without steering as many samples come out as go in. Sound goes in in
+pieces, because the library keeps for ever what the longest one took (`limits.SOUND_PIECE`). When and how much to steer
+is left to `record.drift`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 from numpy.typing import NDArray
+
+from pepys.limits import SOUND_PIECE
+from pepys.media.silence import joined
 
 Pcm = NDArray[np.int16]
 
@@ -90,8 +94,11 @@ class Conformer:
         if self._mean:
             pcm = pcm.astype(np.int32).mean(axis=1, keepdims=True).round().astype(np.int16)
         if self._graph is not None and len(pcm):
-            self._graph.push(_frame(pcm, self._rate, _LAYOUTS[self._channels]))
-            pcm = _drain(self._graph, self._through)
+            parts = []
+            for at in range(0, len(pcm), SOUND_PIECE):
+                self._graph.push(_frame(pcm[at : at + SOUND_PIECE], self._rate, _LAYOUTS[self._channels]))
+                parts.append(_drain(self._graph, self._through))
+            pcm = joined(parts)
         return np.repeat(pcm, self._to, axis=1) if self._repeat else pcm
 
     def end(self) -> Pcm:
@@ -145,11 +152,14 @@ class AsyncResampler:
         return self._cut(_drain(self._graph, self._channels))
 
     def _push(self, pcm: Pcm) -> Pcm:
-        frame = _frame(pcm, RATE, self._layout)
-        frame.time_base = Fraction(1, RATE * _FINE)
-        frame.pts, self._stamp = self._stamp, None
-        self._graph.push(frame)
-        out = _drain(self._graph, self._channels)
+        parts = []
+        for at in range(0, len(pcm), SOUND_PIECE):
+            frame = _frame(pcm[at : at + SOUND_PIECE], RATE, self._layout)
+            frame.time_base = Fraction(1, RATE * _FINE)
+            frame.pts, self._stamp = self._stamp, None
+            self._graph.push(frame)
+            parts.append(_drain(self._graph, self._channels))
+        out = joined(parts)
         self._taken += len(pcm)
         self._given += len(out)
         return out

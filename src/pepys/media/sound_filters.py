@@ -3,7 +3,8 @@
 Invariants: blocks in and out are (n, channels), int16, or float32 in -1..1 where `wide` says so; what comes out stands
 at the position it went in at, and is as many samples once the row is ended: the delay of a filter is dropped in front
 and pushed out at the end. Sums and gains that go too far are clipped, never wrapped around. Arguments of filters are
-numbers and words of this file only: nothing that a user wrote reaches libavfilter's parser.
+numbers and words of this file only: nothing that a user wrote reaches libavfilter's parser. Blocks go in in pieces,
+because libavfilter keeps for ever what the longest one took (`limits.SOUND_PIECE`).
 """
 
 from __future__ import annotations
@@ -140,11 +141,14 @@ class Filters:
 
     def push(self, *blocks: Samples) -> Samples:
         """Take the next samples of all inputs, the same number of each; give what is done."""
-        count = len(blocks[0])
-        if count:
-            for source, shape, block in zip(self._sources, self._inputs, blocks, strict=True):
-                source.push(self._frame(block, shape))
-        self._fed += count
+        step = limits.SOUND_PIECE
+        parts = [self._pushed([block[at : at + step] for block in blocks]) for at in range(0, len(blocks[0]), step)]
+        return parts[0] if len(parts) == 1 else self._cut(parts, sum(map(len, parts)))
+
+    def _pushed(self, blocks: Sequence[Samples]) -> Samples:
+        for source, shape, block in zip(self._sources, self._inputs, blocks, strict=True):
+            source.push(self._frame(block, shape))
+        self._fed += len(blocks[0])
         return self._pulled()
 
     def end(self) -> Samples:

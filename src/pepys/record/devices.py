@@ -29,8 +29,8 @@ class Devices:
         names: of all sources.
         default_source: the default for microphones.
         default_monitor: what carries the sound of the default sink.
-        at_ns: when the change was heard that led to asking. PulseAudio moves streams to its default without a word, so
-            what a device has given since then, and is not there any more, may be another's sound.
+        at_ns: when the change was heard that led to asking. PulseAudio moves streams that do not forbid it to its
+            default without a word, so what a device has given since then, and is not there any more, may be another's.
         numbers: the server's number for each name; another one means that the device went and came again. Empty where
             they are not known.
         server: which life of the server the numbers are of.

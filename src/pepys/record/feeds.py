@@ -1,10 +1,10 @@
 """The picture sources of a session: opened beside everything else, and again when they were lost.
 
 Owns a source's life: its opening, its descriptor in the loop, and when to try again (`limits.REOPEN_MIN_NS`, doubled
-up to `limits.REOPEN_MAX_NS`, for what comes and goes too). Invariants: nobody waits for a source; one that was closed
-is never heard again; a film that has come to its end is not played again; nothing is opened beside an opening that
-hangs; in a pause no camera is open and nothing is decoded. What a source shows is left to `compositor`, what its coming
-and going means to `screen` and `capture`.
+up to `limits.REOPEN_MAX_NS`, for what comes and goes too; what a display shows as soon as that is there again).
+Invariants: nobody waits for a source; one that was closed is never heard again; a film that has come to its end is not
+played again; nothing is opened beside an opening that hangs; in a pause no camera is open and nothing is decoded. What
+a source shows is left to `compositor`, what its coming and going means to `screen` and `capture`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pepys.errors import DeviceMissing, PepysError
 from pepys.record.loop import Loop
 from pepys.record.ports import Holds, Opening, SourceEnded, VideoSource
 from pepys.record.probe import display_gone
-from pepys.record.sources import AWAITED, SCREENS, SourceName, Wish
+from pepys.record.sources import AWAITED, OF_DISPLAY, SCREENS, SourceName, Wish
 from pepys.record.standing import Tries
 
 Opener = Callable[[SourceName, Wish, Clock], Opening]
@@ -60,6 +60,7 @@ class Feed:
         self.tries = Tries(limits.REOPEN_MIN_NS, limits.REOPEN_MAX_NS)
         self._retries = self._finished = self._suspended = False
         self._given_up: Opening | None = None
+        self._due_ns = 0
 
     @property
     def opens(self) -> bool:
@@ -198,7 +199,26 @@ class Feed:
 
     def _retry_later(self) -> None:
         if self._retries and not self._finished and not (self._suspended and self.name.kind in _LET_GO):
-            self._loop.set_timer(self._timer, self._loop.clock.now_ns() + self.tries.wait_ns, self.open)
+            self._due_ns = self._loop.clock.now_ns() + self.tries.wait_ns
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait for the next try; a display that is gone is looked for meanwhile, which costs two system calls."""
+        until_ns = self._due_ns
+        if self._display_is_gone:
+            until_ns = min(until_ns, self._loop.clock.now_ns() + limits.DISPLAY_GONE_LOOK_NS)
+        self._loop.set_timer(self._timer, until_ns, self._on_due)
+
+    def _on_due(self) -> None:
+        if self._loop.clock.now_ns() < self._due_ns and self._display_is_gone:
+            self._wait()
+        else:
+            self.open()
+
+    @property
+    def _display_is_gone(self) -> bool:
+        display = self.name.arg if self.name.kind == "display" else self._wish.display or ""
+        return self.name.kind in OF_DISPLAY and display_gone(display)
 
     def _watch(self, fd: int, call: Callable[[], None]) -> None:
         # Kept: a connection that is gone need not tell its descriptor any more.

@@ -12,6 +12,7 @@ from pepys.clock import Clock
 from pepys.record.adapters.pactl import DeviceWatch
 from pepys.record.devices import DeviceChoice, Devices, Switch, Wish
 from pepys.record.loop import Loop
+from pepys.record.ports import Movable
 from pepys.record.sound import SoundInput
 
 _TIMER = "devices"
@@ -80,7 +81,9 @@ class Following:
             if devices.names and (gone or self._choice.absent(track)):
                 sound.lose(f"{sound.device} is gone", devices.at_ns)
                 self._watched(sound)
-            elif before not in ("", self._default) and sound.device == before and track not in moved:
+            elif (
+                before not in ("", self._default) and sound.device == before and track not in moved and _movable(sound)
+            ):
                 # PulseAudio moves what is recorded from the default along with it, also what was named.
                 sound.lose(f"the sound server moved {sound.device} to {self._default}", devices.at_ns)
                 sound.open()
@@ -104,3 +107,7 @@ class Following:
             self._watched(sound)
         if self._choice.due_ns is not None:
             self._loop.set_timer(_TIMER, self._choice.due_ns, self._on_due)
+
+
+def _movable(sound: SoundInput) -> bool:
+    return isinstance(sound.source, Movable) and sound.source.may_be_moved

@@ -1,5 +1,8 @@
 """How much memory the recorder takes, and when that is too much: a leak must not take the machine with it.
 
+Free memory goes back once a minute: pictures and sound of all lengths, which come and go for hours, leave gaps between
+what stays, and the process would grow by them though nothing is kept.
+
 The limit is what the user allows, or twice what the recorder took once its sources were open where that is more: many
 large sources are no leak.
 """
@@ -11,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from pepys import limits
+from pepys import heap, limits
 
 _STATM: Final = Path("/proc/self/statm")
 
@@ -41,7 +44,9 @@ class MemoryWatch:
         self._looks = 0
 
     def look(self) -> bool:
-        """Look; whether it is too much."""
+        """Look; whether it is too much. Free memory goes back once a minute."""
+        if self._looks % limits.MEMORY_TRIM_LOOKS == 0:
+            heap.trim()
         self.resident_bytes = resident_bytes()
         self._looks += 1
         if self._looks == limits.MEMORY_SETTLED_LOOKS:

@@ -246,3 +246,13 @@ class SoundSource(Protocol):
     def close(self) -> None:
         """Let go of the device; safe to call twice."""
         ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A source of sound in whose place the server may put another device's; one without this stays what it is."""
+
+    @property
+    def may_be_moved(self) -> bool:
+        """Whether that can happen to this one."""
+        ...

@@ -29,10 +29,11 @@ class Shelf:
         """Reserve the block.
 
         Args:
-            size: its bytes; the system gives them as they are used.
+            size: its bytes; the system gives them now, so that nothing grows while a session lasts.
             most: how many entries there may be.
         """
         self._block: Part = np.empty(size, np.uint8)
+        self._block.fill(0)
         self._most, self._used = most, 0
         self._places: OrderedDict[bytes, _Place] = OrderedDict()
 

@@ -112,12 +112,12 @@ class SoundBoard:
     @property
     def waits(self) -> bool:
         """Whether a device has been started and has not delivered or failed yet."""
-        return any(not sound.delivers and not sound.dead for sound in self.inputs.values())
+        return any(_turns(sound) or not (sound.delivers or sound.dead) for sound in self.inputs.values())
 
     @property
     def lives(self) -> bool:
-        """Whether any device delivers."""
-        return any(sound.delivers for sound in self.inputs.values())
+        """Whether any device delivers, or is about to in the place of one that is gone."""
+        return any(sound.delivers or _turns(sound) for sound in self.inputs.values())
 
     @property
     def finished(self) -> bool:
@@ -368,3 +368,8 @@ class SoundBoard:
             readable, _, _ = select.select(list(behind), [], [], left_ns / limits.NS_PER_S)
             for fd in readable:
                 behind[fd].read(at_arrival=True)
+
+
+def _turns(sound: SoundInput) -> bool:
+    """Whether another device was started for it, and has neither taken over yet nor had its time."""
+    return any(source is not sound.source for source in sound.sources)

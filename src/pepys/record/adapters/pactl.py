@@ -242,7 +242,7 @@ class DeviceWatch:
             self._loop.clear_timer("devices.watch")
             self._settle()
         elif _URGENT.search(whole):
-            # PulseAudio has moved streams to the default device by now: of one that is gone, or of the last default.
+            # PulseAudio has ended streams of what is gone by now, and moved what may be moved to the default device.
             self._note()
             self.ask()
         elif _NEWS.search(whole):

@@ -1,19 +1,23 @@
-"""Sound from PulseAudio or PipeWire through one `parec` child a device.
+"""Sound from PulseAudio or PipeWire through one child a device: `parec`, kept on its device by `parec_child`.
 
-Invariant: the server converts: whatever rate, format and channels a device has, what arrives is what was asked for
-(numbers that are no sound are full scale by then). PipeWire never puts another device in the place of the one that was
-asked for. PulseAudio moves the stream of a device that is gone to its default one and cannot be kept from it;
-`record.devices` finds out by what the server lists. Reading the child is `raw_child`'s.
+Invariants: the server converts: whatever rate, format and channels a device has, what arrives is what was asked for
+(numbers that are no sound are full scale by then). Neither server puts another device in the place of the one that was
+asked for: its end is the child's. Only where the child cannot load the library that `parec` is made of, PulseAudio may;
+`may_be_moved` says so then, and `record.following` finds out by what the server lists. Reading the child is
+`raw_child`'s.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
+from pathlib import Path
 from typing import Final
 
 from pepys import limits
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
+from pepys.record.adapters import parec_child
 from pepys.record.adapters.raw_child import RawChild
 from pepys.record.ports import DEFAULT_MICROPHONE, DEFAULT_SYSTEM
 
@@ -27,6 +31,9 @@ _ASKED: Final = {
     DEFAULT_MICROPHONE: 'exec "$@" --device="$(pactl get-default-source)"',
     DEFAULT_SYSTEM: 'exec "$@" --device="$(pactl get-default-sink).monitor"',
 }
+
+# Neither site packages nor this package: a bare interpreter starts in 15 ms.
+_KEPT: Final = (sys.executable, "-I", "-S", str(Path(parec_child.__file__).resolve()))
 
 _ENGLISH: Final = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
 _PLAIN: Final = {
@@ -58,11 +65,16 @@ class ParecSource(RawChild):
             DeviceMissing: there is no `parec` here.
             OSError: it cannot be started.
         """
-        argv = [_parec(), "--raw", "--format=s16le", f"--rate={limits.SOUND_RATE}", f"--channels={channels}"]
+        argv = [*_KEPT, _parec(), "--raw", "--format=s16le", f"--rate={limits.SOUND_RATE}", f"--channels={channels}"]
         argv += [f"--latency-msec={limits.SOUND_LATENCY_MS}", "--client-name=pepys", *_NO_OTHER]
         asked = _ASKED.get(device)
         argv = ["sh", "-c", asked, "sh", *argv] if asked else [*argv, f"--device={device}"]
         super().__init__(device, argv, channels, clock, env=_ENGLISH)
+
+    @property
+    def may_be_moved(self) -> bool:
+        """Whether the server may put another device in this one's place."""
+        return self.remark.startswith(parec_child.MAY_BE_MOVED)
 
     def _last_words(self) -> str:
         return plain(super()._last_words())
