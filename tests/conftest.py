@@ -1,4 +1,9 @@
-"""Fixtures that every kind of test shares: a home of one's own, and a real display and sound server."""
+"""What every kind of test shares: a home of one's own, a real display and sound server, and when it is run.
+
+`make test` runs the suite in two parts: what does not mind a busy machine on all its cores, then what is marked `quiet`
+alone. Whatever holds a running recorder to its times is `quiet`, by where it lies; a file there that proves no times
+is marked `unhurried`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,25 @@ import pytest
 from pepys.demo.servers import Server, SoundServer, WindowManager, XServer
 from pepys.demo.sound_servers import PipeWireServer
 
+_QUIET = ("e2e/", "contract/test_record_", "crash/test_recorder_")
+_HERE = {"COLUMNS", "LINES", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a machine of its own, before `-m` chooses by the marks."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here).as_posix()
+        if place.startswith(_QUIET) and item.get_closest_marker("unhurried") is None:
+            item.add_marker("quiet")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting, display or sound server of the machine under test reaches a test by accident."""
+    """No setting, terminal, display or sound server of the machine under test reaches a test by accident."""
     for name in list(os.environ):
-        if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_")) or name in {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}:
+        if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_")) or name in _HERE:
             monkeypatch.delenv(name)
     # Empty stands for no bus: a screen that is locked here would pause what the tests record.
     for name in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
