@@ -1,8 +1,8 @@
-"""`python -m benchmarks [commands|capture] [options of pepys bench]`: measure, and write RESULTS.md.
+"""`python -m benchmarks [commands|capture|store] [options of pepys bench]`: measure, and write RESULTS.md.
 
-Without a name commands, pictures and sound are run; `--faults` and `--health` are asked for by name. Each measure has a
-section of its own, and so has each load of the CPU comparisons, so that long measures can be made one by one and none
-mixes its figures with older ones.
+Without a name commands, the store, pictures and sound are run; `--faults` and `--health` are asked for by name. Each
+measure has a section of its own, and so has each load of the CPU comparisons, so that long measures can be made one by
+one and none mixes its figures with older ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.results import Row, write, write_account
-from pepys.bench import capture, commands, faults_course, health, sound_course
+from pepys.bench import capture, commands, faults_course, health, sound_course, store
 from pepys.bench.figures import Figure
 from pepys.bench.load import LOADS
 
@@ -23,7 +23,7 @@ _COMPARED = ("cpu", "sound")
 def main(words: Sequence[str]) -> int:
     """Run them in turn; the exit status is 1 when a bar is missed, 2 for wrong words."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("what", nargs="?", choices=["commands", "capture"])
+    parser.add_argument("what", nargs="?", choices=["commands", "capture", "store"])
     parser.add_argument("--video", action="store_true", help="of capture: the video alone")
     parser.add_argument("--sound", action="store_true", help="of capture: the sound alone")
     parser.add_argument("--faults", action="store_true", help="of capture: what dies, hangs or fills")
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--runs", type=int, default=None)
     parser.add_argument("--load", action="append", default=[], choices=list(LOADS))
-    known = [*capture.MEASURES, *sound_course.MEASURES, *faults_course.FAULTS, *health.MEASURES]
+    known = [*capture.MEASURES, *sound_course.MEASURES, *faults_course.FAULTS, *health.MEASURES, *store.MEASURES]
     parser.add_argument("--measure", action="append", default=[], choices=known)
     asked = parser.parse_args(words)
     command = f"make bench ARGS={shlex.quote(' '.join(words))}" if words else "make bench"
@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
     held = True
     if asked.what in (None, "commands"):
         held &= _commands(asked.runs or commands.RUNS, command)
+    if asked.what == "store" or (asked.what is None and not (named or asked.measure or asked.load)):
+        held &= _store(asked, command)
     if asked.what in (None, "capture") and (asked.sound or not (named or asked.measure or asked.load)):
         held &= _sound(asked, command)
     if asked.what in (None, "capture") and not (asked.sound or asked.faults or asked.health):
@@ -87,6 +89,12 @@ def _health(asked: argparse.Namespace, command: str) -> bool:
     chosen = health.choose(asked.measure)
     print(f"health takes about {health.lasts_s(chosen, asked.seconds, asked.runs) / 60:.0f} min", flush=True)
     return _sections("health", _accounted(health.run(chosen, asked.seconds, asked.runs, print)), command, "")
+
+
+def _store(asked: argparse.Namespace, command: str) -> bool:
+    chosen, runs = store.choose(asked.measure), asked.runs or store.RUNS
+    print(f"the store takes about {store.lasts_s(chosen, runs) / 60:.1f} min", flush=True)
+    return _sections("store", store.run(chosen, runs, print), command, f"Median of {runs} (minimum to maximum).")
 
 
 def _accounted(figures: Iterable[Figure]) -> Iterator[Figure]:

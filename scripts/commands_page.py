@@ -53,6 +53,19 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **A start** is whole or not at all: what a flag names is opened, and disk, rights and settings are checked, before the
   session exists. One that fails leaves nothing running and nothing in `list`: exit 4 for a display, a window, a device
   or a right that is missing, 5 for the disk.
+- **Keys.** Everything in the home is sealed under its store key, which the master key of this user opens: `master.key`
+  in the config folder, mode 0600. `pepys key change --to keyring` or `--to passphrase` keeps it elsewhere, `pepys key
+  change` makes another one; a recording goes on meanwhile, and one that was killed is ended by the next. It moves every
+  home that the key opens; one that is away stops it before anything has changed, unless `--leave` gives it up. A
+  keyring that is locked, hangs or is absent is exit 4 within 20 s. A passphrase is asked for at the terminal by every
+  command that opens the home and by `pepys serve` once at its start; without a terminal give it on an inherited
+  descriptor, `pepys --passphrase-fd 3 serve 3< FILE`. It is never taken from an argument or the environment.
+- **Recovery code.** `pepys key export` prints it, `--to FILE` writes it into a new private file. With the code and the
+  home everything can be read: keep it apart from both. `pepys key import` asks for it, or reads stdin or `--from FILE`,
+  and opens the home on this machine; `--new-master` sets a master key aside that cannot be got any more. In a home that
+  does not exist it begins one with the same store key. A code of another store is refused, and a typing error is named
+  by its group. `pepys key check --from FILE` proves that a code fits. A wrong, missing or damaged master key is exit 4
+  and changes nothing; a damaged copy of the wrapped key is restored, and exit 6 comes only when none is left.
 - **Countdown.** `--countdown N` opens and lets go of everything that is to be recorded, then counts; `status` has
   `countdown_s`. Ctrl-C stops it with exit 130. `pepys stop` stops it with 0: `record` then ends with 0 too, `start`
   with 130, as it did not begin. Nothing is left of it.

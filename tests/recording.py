@@ -65,7 +65,7 @@ class Recording:
     def stop(self) -> Session:
         """Stop in order, and read the session."""
         self.client.call("stop")
-        assert self.launched.process.wait(5) == 0
+        assert self.launched.process.wait(20) == 0
         return self.session()
 
     def media(self, track: Track, segments: tuple[Segment, ...] | None = None) -> bytes:

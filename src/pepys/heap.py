@@ -4,6 +4,8 @@ glibc gives each thread an arena of its own that is never emptied into another, 
 its heap once such blocks were freed: a picture of 8 MB that was needed once stays for the life of the process. Here
 there is one arena, large blocks are mapped and unmapped each for itself, and what starting up left free goes back.
 Libraries are mapped in large steps, and most of what is read of them is read once, while they load: that goes as well.
+What is freed between blocks that stay is kept by the C library as it is, page by page, and such gaps become more for
+hours; `trim` gives their pages back.
 Other systems and other C libraries are left alone. Which processes are meant is the callers' to say.
 """
 
@@ -43,9 +45,19 @@ def give_back() -> None:
     """
     library = _glibc()
     if library is not None:
-        library.malloc_trim(0)
+        trim()
         for begin, size in _clean_files(Path("/proc/self/smaps")):
             library.madvise(begin, size, _DONT_NEED)
+
+
+def trim() -> None:
+    """Now and then, for as long as the process runs: give back the pages of free memory, those between blocks too.
+
+    Takes half a millisecond for a heap of 20 MB, during which no other thread gets memory.
+    """
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
 
 
 def _clean_files(smaps: Path) -> Iterator[tuple[int, int]]:

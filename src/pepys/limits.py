@@ -29,9 +29,29 @@ SEALED_FRAME_BYTES: Final = 64 * 1024
 BLOB_BYTES: Final = 16 * 1024 * 1024
 JOURNAL_RECORD_BYTES: Final = 1024 * 1024
 CHUNK_EVENTS: Final = 4096
+CHUNK_BYTES: Final = 4 * 1024 * 1024  # of the journal: seals before as many events have come
+CHUNK_PLAIN_BYTES: Final = 8 * 1024 * 1024  # and one event: zstd cannot make it too large for a blob
+CHUNKS_SMALL: Final = 12  # an hour's, of five minutes each: then they are merged
+CHUNK_MERGED_BYTES: Final = 2 * 1024 * 1024
+CHUNK_MERGED_PLAIN_BYTES: Final = 32 * 1024 * 1024
+PENDING_BYTES: Final = 32 * 1024 * 1024
+"""What a writer holds of events that the disk takes into no chunk; then it takes no more."""
+SEAL_RETRY_NS: Final = 10 * NS_PER_S
 UNPACKED_BYTES: Final = 256 * 1024 * 1024
 STRAY_NS: Final = 3600 * NS_PER_S
 REUSE_GRACE_NS: Final = 60 * NS_PER_S
+
+# --- keys
+SEALED_FRAMES: Final = 2**32
+"""Under one key, that of one opening of a file; none comes near."""
+KEYRING_S: Final = 20.0  # a person may have to type a password into the desktop's prompt
+PASSPHRASE_MIN_CHARS: Final = 8
+PASSPHRASE_BYTES: Final = 1024
+PASSPHRASE_MEMORY_KIB: Final = 64 * 1024
+PASSPHRASE_MEMORY_MAX_KIB: Final = 1024 * 1024
+PASSPHRASE_WORK_MAX_KIB: Final = 4 * 1024 * 1024
+"""Memory times rounds of argon2id: some 4 s of one core."""
+PASSPHRASE_LANES_MAX: Final = 16
 
 # --- databases and search
 DATABASE_BUSY_MS: Final = 30_000
@@ -39,6 +59,9 @@ QUERY_TERMS: Final = 16
 SEARCH_HITS: Final = 1000
 SEARCH_CANDIDATES: Final = 2000
 DATABASE_CACHE_KIB: Final = 16 * 1024
+WAL_BYTES: Final = 4 * 1024 * 1024
+WAL_MOST_BYTES: Final = 16 * 1024 * 1024
+WAL_WAIT_MS: Final = 5_000
 SNIPPET_CHARS: Final = 160
 CHUNK_INTERVAL_NS: Final = 300 * NS_PER_S
 
@@ -78,6 +101,8 @@ SOUND_SILENT_NS: Final = NS_PER_S
 SOUND_LATE_NS: Final = 500 * NS_PER_MS
 SOUND_RETRY_MIN_NS: Final = NS_PER_S
 SOUND_RETRY_MAX_NS: Final = 30 * NS_PER_S
+SOUND_PIECE: Final = 4_800
+"""Samples that a filter takes at once: it keeps 70 bytes or so for each of the most it ever took."""
 SOUND_SEGMENT_NS: Final = 40 * NS_PER_S
 BEAT_NS: Final = 10 * NS_PER_S
 ANCHOR_NS: Final = 60 * NS_PER_S
@@ -110,6 +135,7 @@ SPARE_BYTES: Final = 1024 * 1024
 ENCODER_NICE: Final = 2
 LAGS_KEPT: Final = 1024
 MEMORY_SETTLED_LOOKS: Final = 6  # one each beat: a minute
+MEMORY_TRIM_LOOKS: Final = 6
 MEMORY_BYTES: Final = 512 * 1024 * 1024
 MEMORY_MIN_MB: Final = 200
 RECORDER_ANEW: Final = 75
@@ -274,6 +300,7 @@ SOURCES_MAX: Final = 16
 OPEN_S: Final = 3.0
 REOPEN_MIN_NS: Final = NS_PER_S
 REOPEN_MAX_NS: Final = 30 * NS_PER_S
+DISPLAY_GONE_LOOK_NS: Final = NS_PER_S
 RESIZE_SETTLE_NS: Final = 500 * NS_PER_MS
 STALE_NS: Final = NS_PER_S
 STALE_TAKES: Final = 5

@@ -139,6 +139,7 @@ def test_two_workers_share_the_jobs_and_no_unit_is_made_twice(store: Store, sess
     assert store.heads.read(session).sequence == before + 10
 
 
+@pytest.mark.quiet
 def test_a_worker_told_to_end_leaves_its_job_to_the_next(store: Store, session: str) -> None:
     job = request(store, session, ["screen_text"])
     worker = spawn_worker(store)

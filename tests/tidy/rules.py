@@ -96,6 +96,39 @@ def left_out_tests(tree: ast.Module) -> Iterator[Finding]:
                 yield node.lineno, f"is left out by {node.attr}; make it run or remove it"
 
 
+_RAW_OS = frozenset(
+    {"open", "close", "read", "write", "pread", "pwrite", "lseek", "fsync", "fdatasync", "ftruncate", "truncate"}
+    | {"replace", "rename", "remove", "unlink", "mkdir", "rmdir", "makedirs", "link", "symlink", "stat", "lstat"}
+    | {"fstat", "scandir", "listdir", "utime", "access"}
+)
+_RAW_PATH = frozenset(
+    {"open", "read_bytes", "read_text", "write_bytes", "write_text", "unlink", "rename", "mkdir", "rmdir", "iterdir"}
+    | {"glob", "rglob", "stat", "exists", "is_file", "is_dir", "touch", "chmod", "hardlink_to", "symlink_to"}
+)
+_NO_PATHS = frozenset({"os", "disk", "self", "super", "blobs", "catalog", "cipher", "opener"})
+"""Owners of methods that share their names with those of paths."""
+
+
+def raw_disk_calls(tree: ast.Module) -> Iterator[Finding]:
+    """Files touched past the store's disk, where no simulated one would see it."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id == "open":
+            yield node.lineno, "opens a file; take a Disk"
+        if not isinstance(node.func, ast.Attribute):
+            continue
+        owner = node.func.value
+        name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        if name == "os" and node.func.attr in _RAW_OS:
+            yield node.lineno, f"calls os.{node.func.attr}; take a Disk"
+            continue
+        # A path's own `replace` has one argument; a text's has two, a dataclass's is a function.
+        raw = node.func.attr in _RAW_PATH or (node.func.attr == "replace" and len(node.args) == 1)
+        if raw and name.strip("_").lower() not in _NO_PATHS:
+            yield node.lineno, f"calls {name}.{node.func.attr}; take a Disk"
+
+
 def grab_bag_names(tree: ast.Module) -> Iterator[Finding]:
     """Classes whose name says nothing."""
     for node in ast.walk(tree):

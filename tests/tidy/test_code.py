@@ -84,6 +84,21 @@ def test_names_say_what_a_thing_is() -> None:
     ]
 
 
+PAST_THE_DISK = (
+    "src/pepys/store/disk.py",
+    # SQLite writes its files by itself.
+    *(f"src/pepys/store/{name}.py" for name in ("database", "catalog", "ledger", "waiting", "wal", "work")),
+    # A pipe, and a file that only a test makes.
+    *(f"src/pepys/store/{name}.py" for name in ("handover", "trigger")),
+    # The master key lies in no home, but in the user's own folder or keyring, or is typed.
+    *(f"src/pepys/store/{name}.py" for name in ("keys", "key_change", "key_homes", "key_master", "key_passphrase")),
+)
+
+
+def test_the_store_touches_its_files_through_its_disk() -> None:
+    holds(rules.raw_disk_calls, [path for path in files("src/pepys/store/") if path not in PAST_THE_DISK])
+
+
 def test_every_exception_from_a_rule_has_its_reason() -> None:
     bare = re.compile(r"#\s*(noqa(:\s*[A-Z0-9, ]+)?|type:\s*ignore(\[[\w, -]+\])?|pragma: no \w+)\s*$")
     found = []
@@ -114,6 +129,9 @@ def test_every_exception_from_a_rule_has_its_reason() -> None:
         (rules.unfinished, "raise NotImplementedError", "raise ValueError"),
         (rules.left_out_tests, "@pytest.mark.skipif(True)\ndef f(): ...", "items.skip()"),
         (rules.left_out_tests, "pytest.skip('no')", "skip(1)"),
+        (rules.raw_disk_calls, "os.fsync(fd)", "disk.sync_data(fd)"),
+        (rules.raw_disk_calls, "path.replace(other)", "text.replace('a', 'b')"),
+        (rules.raw_disk_calls, "open(path)", "self._disk.open(path, READ)"),
         (rules.grab_bag_names, "class SessionManager: ...", "class Session: ..."),
     ],
 )

@@ -15,7 +15,7 @@ from pepys.bench.capture import choose, lasts_s
 from pepys.bench.counter import Shown, kept, read_log, read_number, squares
 from pepys.bench.figures import Figure, compared, percentile
 from pepys.bench.load.scenes import ticks
-from pepys.bench.processes import Account, cpu_seconds, family, pss_bytes, read_pss, read_stat
+from pepys.bench.processes import Account, cpu_seconds, family, pss_bytes, read_rollup, read_stat
 from pepys.cli import main
 from pepys.clock import FakeClock
 from pepys.errors import DeviceMissing, Usage
@@ -96,7 +96,7 @@ def test_a_late_tick_makes_the_later_ones_late() -> None:
 def test_an_account_is_read_whatever_the_program_is_called() -> None:
     numbers = " ".join(["S", "41", *["0"] * 9, "10", "20", "3", "4", *["9"] * 30])
     assert read_stat(f"42 (a) b (c)) {numbers}\n") == Account(41, 37)
-    assert read_pss("00400000-7fff rollup\nRss: 900 kB\nPss:   120 kB\nPss_Dirty: 7 kB\n") == 120 * 1024
+    assert read_rollup("00400000-7fff rollup\nRss: 900 kB\nPss:   120 kB\nPss_Dirty: 7 kB\n", "Pss") == 120 * 1024
 
 
 def test_a_family_is_all_below_a_process() -> None:

@@ -124,6 +124,7 @@ def test_into_a_pipe_goes_a_line_each_and_a_warning_once(capsys: pytest.CaptureF
         (left_text(12_000), "3 h 20 min"), (left_text(400_000), "4 days"), (disk_text(None), ""),
         (disk_text({"free_bytes": 2_000_000, "seconds_left": 60, "warning": "low"}), "2.0 MB free, 60 s left, LOW"),
         (clock_step_text({"at_ms": 0, "step_ms": 30_000}), "the clock was set forward by 0:30"),
+        (clock_step_text({"at_ms": 0, "step_ms": 3_599_990}), "the clock was set forward by 1:00:00"),
         (clock_step_text({"at_ms": 0, "step_ms": -600}), "the clock was set back by 600 ms"),
         (gap_text({"start_ms": 0, "end_ms": 5000, "reason": "pause"}), "gap of 0:05: pause"),
         (gap_text({"start_ms": 0, "end_ms": 5000, "reason": "crash", "detail": "started anew: it used 600 MiB"}),

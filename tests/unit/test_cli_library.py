@@ -110,7 +110,7 @@ def test_recorded_time_and_gaps_make_the_wall_time(capsys: pytest.CaptureFixture
     shown = run(capsys, "show", sessions[0])
     wanted = {
         "id", "name", "state", "started_at", "duration_ms", "wall_ms", "spans", "gaps", "tracks", "shots", "tags",
-        "enrichment", "bytes_on_disk", "manifest",
+        "enrichment", "bytes_on_disk", "manifest", "unread",
     }  # fmt: skip
     assert wanted <= set(shown)
     assert shown["gaps"][0]["reason"] == "pause"
@@ -199,6 +199,10 @@ def test_a_tracks_result_names_its_last_trouble() -> None:
     gaps = [{"reason": "source_closed", "start_ms": 0, "end_ms": 5}, {"reason": "silent", "start_ms": 7, "end_ms": 9}]
     assert track_result({"state": "restarting", "detail": "", "gaps": gaps}) == "2 gaps, the last: silent"
     assert track_result({"state": "failed", "detail": "it ended", "gaps": gaps[:1]}) == "1 gap: it ended"
+    crash = {"reason": "crash", "start_ms": 1, "end_ms": 2, "detail": ""}
+    ended = {"state": "failed", "detail": "it ended", "gaps": gaps[:1]}
+    assert track_result(ended, [crash]) == "1 gap: it ended; and the crash"
+    assert track_result(ended, [crash, crash]) == "1 gap: it ended; and 2 crashes"
     assert track_result({"state": "off", "detail": "no display", "gaps": []}) == "left out: no display"
     assert track_result({"state": "healthy", "detail": "", "gaps": []}) == "whole"
     silent = {"state": "degraded", "detail": "recording, but nothing is heard: digital silence for 30 s", "gaps": []}

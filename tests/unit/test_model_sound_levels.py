@@ -81,7 +81,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         return ev.decode(data)
 
     monkeypatch.setattr("pepys.store.chunks.decode", decode)
-    monkeypatch.setattr("pepys.store.journal.decode", decode)
+    monkeypatch.setattr("pepys.store.journal_reader.decode", decode)
     return seen
 
 

@@ -18,6 +18,7 @@ from tests.hosted import fakes, hosted, listed
 from tests.waiting import wait_until
 
 
+@pytest.mark.quiet
 @pytest.mark.asyncio
 async def test_every_second_is_told_and_it_ends_on_time() -> None:
     told: list[dict[str, Any]] = []

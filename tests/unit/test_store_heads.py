@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pepys.errors import Damaged, NotFound, StorageProblem
+from pepys.errors import Damaged, NotFound
 from pepys.model.ids import new_session_id
 from pepys.model.manifest import ChunkRef
+from pepys.store.disk import Disk
 from pepys.store.edits import add_artifacts, apply_edit
-from pepys.store.files import replace_file
 from pepys.store.reader import load, load_artifact, manifest
 from pepys.store.remove import remove
 from pepys.store.store import Store
@@ -161,16 +162,18 @@ def test_one_flipped_byte_loses_no_head(store: Store) -> None:
     assert path.read_bytes() == copy.read_bytes()
 
 
-def test_a_copy_that_cannot_follow_its_head_goes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+class NoCopies(Disk):
+    """A disk that is full as soon as a head's copy gets its name."""
+
+    def replace(self, source: Path, target: Path) -> None:
+        if target.name.endswith(".copy"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().replace(source, target)
+
+
+def test_a_copy_that_cannot_follow_its_head_goes(store: Store) -> None:
     session = complete_session(store)
-
-    def full(path: Path, data: bytes, point: str) -> None:
-        if point == "head.copy":
-            raise StorageProblem("the disk is full")
-        replace_file(path, data, point)
-
-    monkeypatch.setattr("pepys.store.heads.replace_file", full)
-    apply_edit(store, session, ("tag", {"value": "moved"}))
+    apply_edit(Store(store.path, store.keys, store.clock, disk=NoCopies()), session, ("tag", {"value": "moved"}))
     assert load(store, session).tags == ("moved",)
     assert [path.name for path in (store.path / "heads" / session).iterdir()] == [store.keys.device_id]
 
@@ -184,7 +187,7 @@ def test_a_head_of_another_session_does_not_open(store: Store) -> None:
         load(store, second)
 
 
-@pytest.mark.parametrize("session", ["", "..", "../keys", "x" * 26, new_session_id(5)])
+@pytest.mark.parametrize("session", ["", "..", "../keys", "x" * 26, pytest.param(new_session_id(5), id="unknown")])
 def test_no_such_session(store: Store, session: str) -> None:
     with pytest.raises(NotFound):
         load(store, session)

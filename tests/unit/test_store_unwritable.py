@@ -16,9 +16,8 @@ from pepys.store.edits import apply_edit
 from pepys.store.reader import load
 from pepys.store.store import Store
 from pepys.store.verify import verify
+from tests.file_modes import obey
 from tests.stored_session import Recording, complete_session, make_store, reopen
-
-_NOBODY = 65534
 
 
 @pytest.fixture
@@ -90,16 +89,8 @@ def test_a_read_only_home(folder: Path, catalog: str) -> None:
         apply_edit(store, resolve_session(store, "last"), ("tag", {"value": "later"}))
     everything = [folder, *folder.rglob("*")]
     for path in everything:
-        if os.geteuid() == 0:
-            os.chown(path, _NOBODY, _NOBODY)
         path.chmod(0o500 if path.is_dir() else 0o400)
-
-    def become_nobody() -> None:
-        if os.geteuid() == 0:
-            os.setgid(_NOBODY)
-            os.setuid(_NOBODY)
-
-    in_child(become_nobody, lambda: everything_is_read(folder))
+    in_child(obey, lambda: everything_is_read(folder))
     for path in everything:
         path.chmod(0o700)
 

@@ -20,7 +20,7 @@ from pepys.bench.faults_scene import Scene
 from pepys.bench.figures import Figure
 from pepys.bench.health_kills import end_session, host_of
 from pepys.bench.plan import Bench
-from pepys.bench.processes import pss_bytes
+from pepys.bench.processes import pss_bytes, rss_bytes
 from pepys.bench.recorders import command, playing
 from pepys.demo.child import program
 from pepys.demo.desktop import display_connection
@@ -114,11 +114,15 @@ def _cycle_figures(first: Left, last: Left, times: int, grown: float) -> list[Fi
 
 
 def slope(bench: Bench) -> list[Figure]:
-    """Record typing, swelling noise and adaptive shots for long; how memory grows after the warm-up."""
+    """Record typing, swelling noise and adaptive shots for long; how memory grows after the warm-up.
+
+    The bar is for RSS. PSS counts libraries by how many processes map them, and so rises by megabytes when others of
+    pepys end, on a machine where more is measured or tested; it is told besides.
+    """
     warm_s = bench.seconds / WARM_SHARE
     bench.say(f"a recording of {(bench.seconds + warm_s) / 60:.0f} min")
     times: list[float] = []
-    sizes: dict[str, list[float]] = {"recorder": [], "daemon": []}
+    sizes: dict[str, list[tuple[float, float]]] = {"recorder": [], "daemon": []}
     with contextlib.ExitStack() as around:
         scene = around.enter_context(Scene(bench, tone=False))
         around.enter_context(playing({**scene.display.env, **scene.sound.env}, bench.folder))
@@ -129,8 +133,8 @@ def slope(bench: Bench) -> list[Figure]:
         while (passed_ns := bench.clock.now_ns() - begun_ns) <= bench.seconds * NS_PER_S:
             scene.host.check()
             times.append(passed_ns / NS_PER_S / _HOUR_S)
-            sizes["recorder"].append(pss_bytes(pid) / _MB)
-            sizes["daemon"].append(pss_bytes(scene.host.pid) / _MB)
+            for name, process in (("recorder", pid), ("daemon", scene.host.pid)):
+                sizes[name].append((rss_bytes(process) / _MB, pss_bytes(process) / _MB))
             bench.clock.sleep_ns(min(_LOOK_NS, int(bench.seconds * NS_PER_S / 20)))
         again = scene.recorder
         command(scene.place, ["stop"])
@@ -139,12 +143,14 @@ def slope(bench: Bench) -> list[Figure]:
     return [*figures, restarted]
 
 
-def _slope_figure(name: str, times: list[float], values: list[float], seconds: float) -> Figure:
+def _slope_figure(name: str, times: list[float], values: list[tuple[float, float]], seconds: float) -> Figure:
+    own, shared = ([value[place] for value in values] for place in (0, 1))
+    told = (f"{v[0]:.1f} MB at first, {v[-1]:.1f} at last, {min(v):.1f} to {max(v):.1f}" for v in (own, shared))
+    said = f"; PSS {line(times, shared):.1f} MB/h, ".join(told)
     return Figure(
-        "slope", "long", f"{name}_slope", f"memory (PSS) of the {name} over {seconds / 60:.0f} min after the warm-up,"
-        " by least squares", line(times, values), "MB/h", bar=SLOPE_BAR_MB, below=True,
-        said=f"{values[0]:.1f} MB at first, {values[-1]:.1f} at last, {min(values):.1f} to {max(values):.1f}",
-        detail={"hours": times, "megabytes": values},
+        "slope", "long", f"{name}_slope", f"memory (RSS) of the {name} over {seconds / 60:.0f} min after the warm-up,"
+        " by least squares", line(times, own), "MB/h", bar=SLOPE_BAR_MB, below=True, said=said,
+        detail={"hours": times, "megabytes": own, "pss": shared},
     )  # fmt: skip
 
 

@@ -85,16 +85,28 @@ def pss_bytes(pid: int) -> int:
     Raises:
         DeviceMissing: the process is gone, or the system does not tell.
     """
+    return read_rollup(_rollup(pid), "Pss")
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory of one process, pages that it shares counted whole: whoever else begins or ends changes nothing.
+
+    Raises:
+        DeviceMissing: the process is gone, or the system does not tell.
+    """
+    return read_rollup(_rollup(pid), "Rss")
+
+
+def read_rollup(text: str, name: str) -> int:
+    """The bytes that a line of `smaps_rollup` tells."""
+    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{name}:")), 0)
+
+
+def _rollup(pid: int) -> str:
     try:
-        text = (_PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
+        return (_PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii")
     except OSError as error:
         raise DeviceMissing(f"the memory of process {pid} cannot be read: {error.strerror}", "try again") from error
-    return read_pss(text)
-
-
-def read_pss(text: str) -> int:
-    """The bytes that `smaps_rollup` calls Pss."""
-    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
 
 
 def _program(pid: int) -> str:

@@ -18,12 +18,13 @@ from typing import Annotated, Any
 import typer
 
 import pepys
-from pepys.cli import bench, control, demo, doctor, enrich, export, library, record, search, serve, store, tap
+from pepys.cli import bench, control, demo, doctor, enrich, export, key, library, record, search, serve, store, tap
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.errors import Interrupted, PepysError, PermissionMissing, StorageProblem, Usage
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG)
+_PASSPHRASE_FD = "--passphrase-fd"
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports a reader that went away
 
 
@@ -37,9 +38,17 @@ def _root(
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(_PASSPHRASE_FD, metavar="N", min=0, help="Read the passphrase of the master key there."),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version)] = False,
 ) -> None:
     """Keeps the diary of a work session: records it, stores it safely, lets you review it in seconds."""
+    if passphrase_fd is not None:
+        from pepys.store.key_passphrase import take_from
+
+        take_from(passphrase_fd)
 
 
 def build_app() -> typer.Typer:
@@ -47,7 +56,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="pepys", add_completion=False, pretty_exceptions_enable=False, callback=_root, rich_markup_mode="markdown"
     )
-    for module in (demo, record, control, tap, library, search, enrich, export, store, serve, doctor, bench):
+    for module in (demo, record, control, tap, library, search, enrich, export, store, key, serve, doctor, bench):
         module.register(app)
     return app
 
@@ -89,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code of the contract.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _fd_first(list(sys.argv[1:] if arguments is None else arguments))
     flags = words[: words.index("--")] if "--" in words else words
     try:
         result = build_command(words[0] if words else "")(words or ["--help"], standalone_mode=False)
@@ -105,6 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _report(as_pepys_error(error), "--json" in flags)
     return result if isinstance(result, int) else 0
+
+
+def _fd_first(words: list[str]) -> list[str]:
+    """`--passphrase-fd N` belongs to the program, and may stand anywhere before `--`."""
+    end = words.index("--") if "--" in words else len(words)
+    for at, word in enumerate(words[:end]):
+        if word == _PASSPHRASE_FD or word.startswith(f"{_PASSPHRASE_FD}="):
+            taken = 1 if "=" in word else 2
+            return [*words[at : at + taken], *words[:at], *words[at + taken :]]
+    return words
 
 
 def as_pepys_error(error: BaseException) -> PepysError:

@@ -38,5 +38,6 @@ def shots_text(shots: Mapping[str, Any]) -> str:
 def clock_step_text(step: Mapping[str, Any]) -> str:
     """A step of the wall clock, such as `the clock was set forward by 0:30`."""
     way, by_ms = ("forward", step["step_ms"]) if step["step_ms"] >= 0 else ("back", -step["step_ms"])
-    by = clock_text(by_ms) if by_ms >= 1000 else f"{by_ms} ms"
+    # It is measured, not told by who did it: an hour comes as some milliseconds more or less.
+    by = clock_text((by_ms + 500) // 1000 * 1000) if by_ms >= 1000 else f"{by_ms} ms"
     return f"the clock was set {way} by {by}"

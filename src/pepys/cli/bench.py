@@ -37,7 +37,8 @@ _Measure = Annotated[
         help="Of capture: cpu, sound, large, monitors, windows, frames, memory, bytes, masks; with --sound:"
         " account, sync, click, cpu, silence, bytes, told, words; with --faults: recorder-kill, host-kill,"
         " parec-kill, recorder-stop, x-stop, parec-stop, x-kill, sound-kill, disk-full, disk-read-only, disk-slow,"
-        " clock-step; with --health: kills, pauses, random, cycles, slope, desktop (repeatable; all).",
+        " clock-step; with --health: kills, pauses, random, cycles, slope, desktop; of store: ingest, events,"
+        " list, rebuild, index, memory (repeatable; all).",
     ),
 ]
 
@@ -49,7 +50,8 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     what: Annotated[
-        Literal["capture", "commands"], typer.Argument(metavar="WHAT", help="What to measure: capture, or commands.")
+        Literal["capture", "commands", "store"],
+        typer.Argument(metavar="WHAT", help="What to measure: capture, commands, or store."),
     ],
     *,
     video: Annotated[bool, typer.Option("--video", help="Of capture: the video (the default).")] = False,
@@ -65,7 +67,9 @@ def bench(
     ] = None,
     runs: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, max=1000, help="How often each is repeated (3; commands 9; faults 20)."),
+        typer.Option(
+            metavar="N", min=1, max=1000, help="How often each is repeated (3; commands 9; faults 20; store 5)."
+        ),
     ] = None,
     load: _Load = None,
     measure: _Measure = None,
@@ -119,6 +123,13 @@ def _measure(
 
         asked = {"runs": runs or commands.RUNS}
         return asked, commands.run(asked["runs"], out.warn)
+    if what == "store":
+        if kind or seconds is not None or loads:
+            raise Usage("bench store takes --measure and --runs", "leave the other options out")
+        from pepys.bench import store
+
+        asked = {"runs": runs or store.RUNS}
+        return asked, _told(out, _store(out, measures, **asked))
     if kind not in ("", "video") and loads:
         raise Usage("--load is of the video", f"leave it out, or leave --{kind} out")
     if kind == "faults":
@@ -169,6 +180,14 @@ def _health(out: Output, measures: list[str], seconds: float | None, runs: int |
     health.need_programs(chosen)
     _warn_of(out, health.lasts_s(chosen, seconds, runs) / 60)
     yield from health.run(chosen, seconds, runs, out.warn)
+
+
+def _store(out: Output, measures: list[str], runs: int) -> Iterator[Figure]:
+    from pepys.bench import store
+
+    chosen = store.choose(measures)
+    _warn_of(out, store.lasts_s(chosen, runs) / 60)
+    yield from store.run(chosen, runs, out.warn)
 
 
 def _warn_of(out: Output, minutes: float) -> None:

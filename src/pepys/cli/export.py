@@ -40,10 +40,10 @@ def export(
     from dataclasses import asdict
 
     from pepys.cli.output import Output
-    from pepys.cli.say import clock_text
+    from pepys.cli.say import clock_text, unread_text
     from pepys.errors import Partial
     from pepys.move.export import export as write
-    from pepys.sessions.queries import open_library, resolve
+    from pepys.sessions.queries import open_library, resolve, unread_shape
     from pepys.store.reader import load
 
     out = Output(as_json)
@@ -51,13 +51,17 @@ def export(
     found = load(library.store, resolve(library, session))
     with out.progress(f"writing {to.name}", 1.0) as update:
         made = write(library.store, found, to, format=format, track=track, progress=lambda share: update(share, None))
+    unread = unread_shape(found)
     out.document(
         {"session": found.id, "path": str(made.path), "format": made.format, "bytes": made.bytes,
-         "duration_ms": made.duration_ms, "missing": [asdict(lost) for lost in made.missing]}
+         "duration_ms": made.duration_ms, "missing": [asdict(lost) for lost in made.missing], "unread": unread}
     )  # fmt: skip
     if not as_json:
         out.text(f"{made.path}: {made.bytes:,} bytes of {made.format}")
     if made.missing:
         stretches = [f"{lost.track} {clock_text(lost.start_ms)} to {clock_text(lost.end_ms)}" for lost in made.missing]
         out.warn(f"pepys: damaged and left out: {', '.join(stretches)}; pepys verify tells more")
+    if unread:
+        out.warn(f"pepys: {unread_text(unread)}")
+    if made.missing or any(not part["lost"] for part in unread):
         raise typer.Exit(Partial.exit_code)

@@ -27,6 +27,7 @@ from pepys.cli.say import (
     size_text,
     track_result,
     track_state,
+    unread_text,
 )
 from pepys.cli.sound import sound_lines
 from pepys.errors import Interrupted, NotFound, Partial, PepysError, Usage
@@ -131,6 +132,8 @@ def show(
     out.document(shown)
     if not as_json:
         _print_session(out, shown)
+    if shown["unread"]:
+        out.warn(f"pepys: {unread_text(shown['unread'])}")
 
 
 def _print_session(out: Output, shown: dict[str, Any]) -> None:

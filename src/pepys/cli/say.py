@@ -108,7 +108,19 @@ def track_result(track: Mapping[str, Any], session_gaps: Sequence[Mapping[str, A
     if gaps[-1]["reason"] == "source_closed":
         details.reverse()  # how it went says more than that it did not come back
     last = details[0] or details[1] or gaps[-1]["reason"].replace("_", " ")
-    return f"1 gap: {last}" if len(gaps) == 1 else f"{len(gaps)} gaps, the last: {last}"
+    besides = "" if not crashes else "; and the crash" if len(crashes) == 1 else f"; and {len(crashes)} crashes"
+    return (f"1 gap: {last}" if len(gaps) == 1 else f"{len(gaps)} gaps, the last: {last}") + besides
+
+
+def unread_text(unread: Sequence[Mapping[str, Any]]) -> str:
+    """What a session is told without, such as `... events 100 to 220 are damaged (1:00 to 2:30) ...`."""
+    parts = []
+    for part in unread:
+        when = "" if part["start_ms"] is None else f" ({clock_text(part['start_ms'])} to "
+        if when:
+            when += ")" if part["end_ms"] is None else f"{clock_text(part['end_ms'])})"
+        parts.append(f"{part['what']} are {'lost' if part['lost'] else 'damaged'}{when.replace(' to )', ' on)')}")
+    return f"the session is told without a part of it: {', '.join(parts)}; pepys verify tells more"
 
 
 def gap_text(gap: Mapping[str, Any]) -> str:

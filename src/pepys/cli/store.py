@@ -1,4 +1,4 @@
-"""`pepys verify`, `pepys rebuild` and `pepys key`: proof and repair of a home, and its token."""
+"""`pepys verify` and `pepys rebuild`: proof and repair of a home."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(verify)
     app.command()(rebuild)
-    key = typer.Typer(help="The keys of a home.", no_args_is_help=True)
-    key.command()(token)
-    app.add_typer(key, name="key")
 
 
 def verify(
@@ -51,17 +48,22 @@ def verify(
 def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Make the catalog and the search index anew from what is stored; exit 9 where a part cannot be read.
 
-    A damaged head of a session is restored from its copy.
+    All sessions can be listed and shown before the search index is made. A damaged head of a session is restored from
+    its copy.
     """
-    from pepys.store.rebuild import rebuild as make
+    from pepys.store.rebuild import Rebuilding
     from pepys.store.recover import recover_all
     from pepys.store.store import open_store
 
     out = Output(as_json)
     store = open_store(home, create=False)
     recover_all(store)
-    with out.progress("rebuilding the catalog") as update:
-        made = make(store, update)
+    with Rebuilding(store) as making:
+        with out.progress("rebuilding the catalog") as update:
+            listed = making.rows(update)
+        out.warn(f"pepys: {counted(listed, 'session')} can be used; making the search index")
+        with out.progress("making the search index") as update:
+            made = making.text(update)
     problems = [{"session": session, "problem": problem} for session, problem in made.unread.items()]
     out.document({"sessions": made.sessions, "restored": [str(path) for path in made.restored], "problems": problems})
     for path in made.restored:
@@ -75,17 +77,6 @@ def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption
         raise typer.Exit(Partial.exit_code)
 
 
-def token(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Print the token that programs send to the HTTP API: `Authorization: Bearer TOKEN`."""
-    from pepys.store.store import open_store
-
-    out = Output(as_json)
-    text = open_store(home, create=False).keys.api_token()
-    out.document({"token": text})
-    if not as_json:
-        out.text(text)
-
-
 def _document(report: Report) -> dict[str, Any]:
     return {
         "ok": not report.damages,
@@ -93,13 +84,15 @@ def _document(report: Report) -> dict[str, Any]:
         "blobs": report.blobs,
         "bytes": report.bytes,
         "unreferenced": {"blobs": report.unreferenced, "bytes": report.unreferenced_bytes},
-        "damage": [
-            {
-                "session": damage.session, "what": damage.what, "problem": damage.problem, "track": damage.track,
-                "start_ms": _ms(damage.start_ns), "end_ms": _ms(damage.end_ns), "blob": damage.blob,
-            }
-            for damage in report.damages
-        ],
+        "damage": [_shape(damage) for damage in report.damages],
+        "lost": [_shape(damage) for damage in report.lost],
+    }
+
+
+def _shape(damage: Damage) -> dict[str, Any]:
+    return {
+        "session": damage.session, "what": damage.what, "problem": damage.problem, "track": damage.track,
+        "start_ms": _ms(damage.start_ns), "end_ms": _ms(damage.end_ns), "blob": damage.blob,
     }  # fmt: skip
 
 
@@ -109,6 +102,9 @@ def _tell(out: Output, report: Report) -> None:
     if report.unreferenced:
         belong = "belongs" if report.unreferenced == 1 else "belong"
         told += f"; {counted(report.unreferenced, 'blob')} ({report.unreferenced_bytes:,} bytes) {belong} to nothing"
+        told += " that opens" if report.damages else ""
+    for damage in report.lost:
+        out.warn(f"pepys: lost earlier: {_where(damage)}: {damage.problem}")
     if not report.damages:
         out.text(f"all whole: {told}")
         return

@@ -38,32 +38,33 @@ def folder(home: Path) -> Iterator[Finding]:
 
 
 def key(home: Path) -> Iterator[Finding]:
-    """Whether the master key opens the home."""
-    from pepys.store.keys import damaged_copies, is_store, master_key_path, open_keys
+    """Whether the master key opens the home; a passphrase is not asked for."""
+    from pepys.store.key_master import Kind, master_key_path, read_kept, rights_problem
+    from pepys.store.keys import damaged_copies, is_store, open_keys
 
     where = master_key_path(config_dir())
     try:
+        kept = read_kept(where)
         if not is_store(home):
             yield ok("key", f"{where} (there, or made with the first recording)")
-            return
-        damaged = damaged_copies(home)
-        open_keys(home, config_dir(), create=False)
+        elif kept is not None and kept.kind is Kind.PASSPHRASE:
+            yield ok("key", f"{where}, under a passphrase; pepys key check tries it")
+        else:
+            damaged = damaged_copies(home)
+            open_keys(home, config_dir(), create=False)
+            ring = ", from the system's keyring," if kept is not None and kept.kind is Kind.KEYRING else ""
+            if damaged:
+                yield less(
+                    "key", f"not whole: {', '.join(map(str, damaged))}", "see that it is restored: pepys key check"
+                )
+            else:
+                yield ok("key", f"{where}{ring} opens the home")
     except NotFound as error:
         yield less("key", error.message, error.remedy)
     except PepysError as error:
         yield missing("key", error.message, error.remedy)
-    else:
-        if damaged:
-            yield less("key", f"not whole: {', '.join(map(str, damaged))}", "it is restored when a recording begins")
-        else:
-            yield ok("key", f"{where} opens the home")
-        yield from _key_rights(where)
-
-
-def _key_rights(where: Path) -> Iterator[Finding]:
-    """Whether others on this machine can read the master key, and with it every home of this user."""
-    if os.name == "posix" and where.is_file() and where.stat().st_mode & 0o077:
-        yield less("key rights", f"{where} can be read by others", f"make it yours alone: chmod 600 {where}")
+    if problem := rights_problem(where):
+        yield less("key rights", problem, f"make it yours alone: chmod 600 {where}")
 
 
 def sockets(home: Path) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ def _is_stage_settled(session: Session, stage: Stage) -> bool:
 def _run_stage(
     store: Store, session: str, stage: Stage, report: Callable[[Progress], None], cancelled: Callable[[], bool]
 ) -> list[str]:
-    source = StoredSession(store, reader.load(store, session))
+    source = StoredSession(store, reader.load_whole(store, session))
     units = stage.units(source.session)
     wanted = {unit.name for unit in units}
     _drop_others(store, source.session, stage.name, {*wanted, SKIPPED_UNIT})

@@ -317,6 +317,21 @@ class LevelsNoted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EventsLost(Event):
+    """Recovery could not read the events `first` to `end` (the number after the last) of the journal: they are gone.
+
+    They were written between the axis times `start_ns` and `end_ns`, as far as their neighbours tell; `wall_ns` is when
+    it was found.
+    """
+
+    first: int
+    end: int
+    start_ns: int
+    end_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded(Event):
     """The last event of a session that was ended in order."""
 
@@ -329,7 +344,7 @@ _TYPES: Final[dict[str, type[Event]]] = {
         SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
         FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, WindowsNoted, InputCounted,
         IdleNoted, NoteAdded, GapNoted, TrackHealth, Beat, SoundGraphSet,
-        SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, SessionEnded,
+        SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, EventsLost, SessionEnded,
     )
 }  # fmt: skip
 _FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
@@ -374,7 +389,7 @@ def decode(data: bytes) -> Event:
         known = {key: item for key, item in value.items() if key in _FIELDS[name]}
         for key in ("tags", "fragments", "sources", "windows"):
             if key in known:
-                known[key] = tuple(tuple(item) if isinstance(item, list) else item for item in known[key])
+                known[key] = tuple([tuple(item) if isinstance(item, list) else item for item in known[key]])
         return kind(**known)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"no event: {error}") from error

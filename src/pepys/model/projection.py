@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pepys.model import events as ev
+from pepys.model.edits import apply_edits
 from pepys.model.manifest import Edit, Manifest
 from pepys.model.session import (
     ClockStep,
@@ -26,6 +27,7 @@ from pepys.model.session import (
     SoundDrift,
     Span,
     Track,
+    Unread,
     Windows,
 )
 from pepys.model.sound_account import accounts_of, losses_of
@@ -52,6 +54,7 @@ class _Fold:
     accounts: dict[str, dict[int, ev.SoundAccounted]] = field(default_factory=dict)
     sound_graph: dict[str, Any] | None = None
     sound_set: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: dict[tuple[int, int], Unread] = field(default_factory=dict)
     last_ns: int = 0
 
     def see(self, at_ns: int) -> None:
@@ -229,6 +232,10 @@ def _device_switched(fold: _Fold, event: ev.DeviceSwitched) -> None:
     fold.tracks[event.track] = replace(track, switches=(*track.switches, switch))
 
 
+def _events_lost(fold: _Fold, event: ev.EventsLost) -> None:
+    fold.lost[event.first, event.end] = Unread("lost", event.first, event.end, event.start_ns, event.end_ns)
+
+
 def _session_ended(fold: _Fold, event: ev.SessionEnded) -> None:
     fold.see(event.at_ns)
 
@@ -257,6 +264,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
     ev.SoundAccounted: _sound_accounted,
     ev.SoundCorrected: _sound_corrected,
     ev.DeviceSwitched: _device_switched,
+    ev.EventsLost: _events_lost,
     ev.SessionEnded: _session_ended,
 }
 
@@ -264,12 +272,12 @@ _HANDLERS: dict[type[ev.Event], Callable[[_Fold, Any], None]] = {
 def project(
     manifest: Manifest, events: Iterable[ev.Event], edits: Iterable[Edit] = (), manifest_id: str = ""
 ) -> Session:
-    """Fold a session's events in order, then its edits (of all devices, any order), into what it is now.
+    """Fold a session's events in order, then its edits, into what it is now.
 
     Args:
         manifest: the current manifest; its state wins over anything in the events.
         events: from the chunks, then from the journal beyond `manifest.next_event`.
-        edits: the edits of every device's log.
+        edits: the edits of every device's log, in order (`pepys.model.edits.in_order`).
         manifest_id: the blob id of the manifest, for `show`.
 
     Returns:
@@ -280,7 +288,7 @@ def project(
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(fold, event)
-    return _apply_edits(_finish(fold, manifest, manifest_id), edits)
+    return apply_edits(_finish(fold, manifest, manifest_id), edits)
 
 
 def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
@@ -320,6 +328,7 @@ def _finish(fold: _Fold, manifest: Manifest, manifest_id: str) -> Session:
         manifest=manifest_id,
         sound_graph=fold.sound_graph,
         sound_set=fold.sound_set,
+        unread=tuple(fold.lost.values()),
     )
 
 
@@ -371,28 +380,3 @@ def _idle(fold: _Fold, spans: tuple[Span, ...]) -> tuple[tuple[int, int], ...]:
             end_ns = within[-1] if within else fold.last_ns
         found.append((start_ns, max(start_ns, end_ns)))
     return tuple(found)
-
-
-def _apply_edits(session: Session, edits: Iterable[Edit]) -> Session:
-    """Apply edits in the order of their wall time, so that the last writer wins on every device alike."""
-    for edit in sorted(edits, key=lambda edit: (edit.wall_ns, edit.counter)):
-        session = _apply(session, edit)
-    return session
-
-
-def _apply(session: Session, edit: Edit) -> Session:
-    values = edit.values
-    if edit.op == "set" and values.get("field") in {"name", "description", "category"}:
-        changed: dict[str, Any] = {values["field"]: str(values["value"])}
-        return replace(session, **changed)
-    if edit.op == "tag":
-        return replace(session, tags=tuple(dict.fromkeys((*session.tags, values["value"]))))
-    if edit.op == "untag":
-        return replace(session, tags=tuple(tag for tag in session.tags if tag != values["value"]))
-    if edit.op == "note":
-        note = Note(values["id"], values["at_ns"], values["text"], values.get("kind", "note"))
-        others = tuple(other for other in session.notes if other.id != note.id)
-        return replace(session, notes=tuple(sorted((*others, note), key=lambda item: item.at_ns)))
-    if edit.op == "delete":
-        return replace(session, state="deleted")
-    return session

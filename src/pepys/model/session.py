@@ -229,11 +229,44 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of what was written of a session that does not open, so that the session is told without it.
+
+    Attributes:
+        what: `events` (of a chunk, which a backup may bring back), `journal` (its records do not open), `lost` (events
+            that a recovery could not read: nobody can any more) or `edits`.
+        first: the number of the first event; 0 of edits.
+        end: the number after the last.
+        start_ns: axis time of what comes before them; 0 where nothing does.
+        end_ns: axis time of what follows; None where nothing does, and of edits.
+        device: whose edits.
+    """
+
+    what: str
+    first: int = 0
+    end: int = 0
+    start_ns: int = 0
+    end_ns: int | None = None
+    device: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is gone for good, and all that is stored is whole."""
+        return self.what == "lost"
+
+    def __str__(self) -> str:
+        if self.what == "edits":
+            return f"edits of device {self.device}"
+        return f"events {self.first} to {self.end}" if self.first < self.end else f"events from {self.first} on"
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """All that is known of one session, without its media.
 
     `idle` has starts and ends on the axis. `sound_graph` is the last one; `sound_set` has what each gain and mix of any
-    of them was set to last, by name: a graph lacks those whose device was not there.
+    of them was set to last, by name: a graph lacks those whose device was not there. `unread` is what of it does not
+    open: everything else is told without that.
     """
 
     id: str
@@ -261,6 +294,7 @@ class Session:
     manifest: str = ""
     sound_graph: dict[str, Any] | None = None
     sound_set: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
 
     @property
     def duration_ns(self) -> int:

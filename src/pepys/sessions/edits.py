@@ -57,7 +57,7 @@ def edit_session(
     if not edits:
         raise Usage("nothing was to be changed", "see pepys edit --help")
     apply_edit(library.store, session, *edits)
-    library.catalog.refresh()
+    library.catalog.refresh_rows()
     return session
 
 
@@ -89,7 +89,7 @@ def add_note(library: Library, text: str, note: str, at: str | None = None, kind
     session = resolve(library, text)
     edit = _note_edit(library, session, note, at, kind)
     apply_edit(library.store, session, edit)
-    library.catalog.refresh()
+    library.catalog.refresh_rows()
     return {"session": session, "id": edit[1]["id"], "at_ms": edit[1]["at_ns"] // limits.NS_PER_MS}
 
 
@@ -110,7 +110,7 @@ def complete_session(library: Library, text: str) -> str:
                 break
     recover(library.store, session)
     finish(library.store, session)
-    library.catalog.refresh()
+    library.catalog.refresh_rows()
     return session
 
 
@@ -122,7 +122,7 @@ def remove_session(library: Library, text: str) -> int:
         Busy: it is being recorded.
     """
     freed = remove(library.store, resolve(library, text))
-    library.catalog.refresh()
+    library.catalog.refresh_rows()
     return freed
 
 

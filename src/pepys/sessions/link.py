@@ -105,6 +105,8 @@ class RecorderLink:
                         # Who asked takes the answer before a later push is heard: the answer is the older word.
                         await asyncio.sleep(0)
         self._fail_waiting()
+        # Nobody need close a line that is lost: the socket of each session would stay open until garbage is collected.
+        self._writer.close()
         try:
             await on_lost()
         finally:

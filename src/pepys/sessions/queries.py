@@ -49,9 +49,9 @@ class Library:
         self.catalog.__exit__(kind, error, trace)
 
     def refresh(self) -> None:
-        """Recover what died and index what moved."""
+        """Recover what died and bring the rows up to date; what is searched for, `search_sessions` does."""
         recover_dead(self.store)
-        self.catalog.refresh()
+        self.catalog.refresh_rows()
 
 
 def open_library(home: Path, clock: Clock | None = None) -> Library:
@@ -135,7 +135,7 @@ def show_session(library: Library, text: str) -> dict[str, Any]:
     """
     recover_dead(library.store)
     session = load(library.store, resolve(library, text))
-    library.catalog.refresh()
+    library.catalog.refresh_rows()
     row = library.catalog.get(session.id)
     return {**session_shape(session), "bytes_on_disk": row.bytes_on_disk, "summary": row.summary or None}
 
@@ -178,15 +178,30 @@ def session_shape(session: Session) -> dict[str, Any]:
         ],
         "enrichment": enrichment_state(session),
         "manifest": session.manifest,
+        "unread": unread_shape(session),
     }
     if session.origin is not None:
         shape["origin"] = dict(session.origin)
     return shape
 
 
+def unread_shape(session: Session) -> list[dict[str, Any]]:
+    """What of a session does not open; `lost` is what nothing can bring back. Edits have no times."""
+    return [
+        {
+            "what": str(part),
+            "lost": part.is_lost,
+            "start_ms": None if part.what == "edits" else _ms(part.start_ns),
+            "end_ms": None if part.end_ns is None else _ms(part.end_ns),
+        }
+        for part in session.unread
+    ]
+
+
 def search_sessions(library: Library, query: str, **filters: Any) -> list[dict[str, Any]]:
     """Hits in the shape of `search --json`; the filters are those of `Catalog.search`."""
     library.refresh()
+    library.catalog.refresh_text()
     return [hit_shape(hit) for hit in library.catalog.search(query, **filters)]
 
 

@@ -8,7 +8,6 @@ moment that the file gets its name and the moment that something refers to it, a
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,8 @@ from blake3 import blake3
 
 from pepys.errors import StorageProblem
 from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
-from pepys.store.files import make_folder, replace_file, storage_errors, sync_data, sync_folder, write_all
+from pepys.store.disk import DISK, NEW, Disk
+from pepys.store.files import make_folder, replace_file, storage_errors, write_all
 from pepys.store.sealing import HEADER_BYTES, Sealer, header
 from pepys.store.trigger import reach
 
@@ -28,25 +28,26 @@ INFO: Final = "pepys blob"
 class BlobWriter:
     """Appends to one open blob; for one thread at a time. `BlobStore.writer` makes it."""
 
-    def __init__(self, path: Path, keys: tuple[bytes, bytes], place: Callable[[Path, str], None]) -> None:
+    def __init__(
+        self, path: Path, keys: tuple[bytes, bytes], place: Callable[[Path, str], None], *, disk: Disk = DISK
+    ) -> None:
         """Open `path`, which must not exist; `keys` are (id key, blob key), `place` names a finished file."""
         self.name = path.name
         self.offset = 0
         self._path = path
         self._place = place
+        self._disk = disk
         self._hash = blake3(key=keys[0])
         self._sealer = Sealer(keys[1], INFO)
         self._file_bytes = HEADER_BYTES
-        self._broken = False
+        self._broken = self._lost = False
         with storage_errors(path):
-            make_folder(path.parent)
-            self._fd: int | None = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
-            )
+            make_folder(path.parent, disk)
+            self._fd: int | None = disk.open(path, NEW)
             try:
-                write_all(self._fd, header(MAGIC, self._sealer.salt))
+                write_all(self._fd, header(MAGIC, self._sealer.salt), disk)
                 # The name must be durable before anything in the file is called so.
-                sync_folder(path.parent)
+                disk.sync_folder(path.parent)
             except OSError:
                 self.discard()
                 raise
@@ -61,6 +62,7 @@ class BlobWriter:
         """
         if self.offset + len(data) > BLOB_BYTES:
             raise StorageProblem(f"the blob {self.name} would pass {BLOB_BYTES} bytes", "begin another segment")
+        self._refuse_lost()
         if self._broken:
             raise StorageProblem(f"the blob {self.name} took no more after a failed write", "begin another segment")
         start, fd = self.offset, self._descriptor()
@@ -68,11 +70,12 @@ class BlobWriter:
         sealed = b"".join(self._sealer.seal(piece) for piece in pieces)
         with storage_errors(self._path):
             try:
-                write_all(fd, sealed)
+                write_all(fd, sealed, self._disk)
             except OSError:
                 # The numbers of these frames are used up: nothing more may follow, and nothing torn may stay.
-                self._broken = True
-                os.ftruncate(fd, self._file_bytes)
+                self._broken = self._lost = True
+                self._disk.truncate(fd, self._file_bytes)
+                self._lost = False
                 raise
         self._hash.update(data)
         self.offset += len(data)
@@ -81,20 +84,32 @@ class BlobWriter:
         return start
 
     def sync(self) -> None:
-        """Make everything appended durable."""
+        """Make everything appended durable.
+
+        Raises:
+            StorageProblem: the disk failed. What was appended since the last time may be lost although a later call
+                would succeed, as the system forgets what it could not write: the blob takes no more, and only
+                recovery can name it.
+        """
+        self._refuse_lost()
         with storage_errors(self._path):
-            sync_data(self._descriptor())
+            self._sync(self._descriptor())
         reach("blob.synced")
 
     def seal(self) -> str:
-        """Make it durable and immutable under its id, which is returned. The writer is then finished."""
+        """Make it durable and immutable under its id, which is returned. The writer is then finished.
+
+        Raises:
+            StorageProblem: the disk failed, now or in a `sync` before; the open file is then left to recovery.
+        """
+        self._refuse_lost()
         blob = f"b3-{self._hash.hexdigest()}"
         with storage_errors(self._path):
             fd = self._descriptor()
-            sync_data(fd)
-            os.close(fd)
+            self._sync(fd)
+            self._disk.close(fd)
             self._fd = None
-            replace_file(intent_path(self._path), blob.encode("ascii"), "blob.intent")
+            replace_file(intent_path(self._path), blob.encode("ascii"), "blob.intent", self._disk)
             self._place(self._path, blob)
         reach("blob.sealed")
         return blob
@@ -102,16 +117,25 @@ class BlobWriter:
     def discard(self) -> None:
         """Close and delete the open file."""
         if self._fd is not None:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = None
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+            self._disk.unlink(self._path)
 
     def close(self) -> None:
         """Close the open file as it is, for recovery to seal; a finished writer stays finished."""
         if self._fd is not None:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = None
+
+    def _sync(self, fd: int) -> None:
+        self._lost = True
+        self._disk.sync_data(fd)
+        self._lost = False
+
+    def _refuse_lost(self) -> None:
+        if self._lost:
+            raise StorageProblem(f"the disk lost a part of the blob {self.name}", "resume the session; check the disk")
 
     def _descriptor(self) -> int:
         if self._fd is None:

@@ -8,7 +8,6 @@ so that it tells nobody without the key what the content is. Who refers to a blo
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
 from pepys.model.ids import is_blob_id
 from pepys.store.blob_writer import INFO, MAGIC, BlobWriter, intent_path
-from pepys.store.files import locked, make_folder, remove_file, replace_file, storage_errors, sync_folder
+from pepys.store.disk import DISK, READ, WRITE, Disk
+from pepys.store.files import locked, make_folder, remove_file, replace_file, storage_errors
 from pepys.store.frames import open_all, opener, read_frame, read_span, walk
 from pepys.store.keys import StoreKeys
 from pepys.store.sealing import HEADER_BYTES, Opener
@@ -31,11 +31,12 @@ BlobId = str
 class BlobStore:
     """The blobs of one home, under `blobs/`; open ones under `blobs/open/`."""
 
-    def __init__(self, home: Path, keys: StoreKeys) -> None:
+    def __init__(self, home: Path, keys: StoreKeys, *, disk: Disk = DISK) -> None:
         self._root = home / "blobs"
         self._open = self._root / "open"
         self._lock = home / "locks" / "blobs.lock"
         self._keys = keys
+        self._disk = disk
         self._seen = False
 
     # --- writing
@@ -64,10 +65,11 @@ class BlobStore:
             StorageProblem: it cannot be made, or the store is not where it was: another is not begun in its place.
         """
         self._stay()
-        return BlobWriter(self._open_path(name), (self._keys.id_key, self._keys.blob_key), self._place)
+        keys = self._keys.id_key, self._keys.blob_key
+        return BlobWriter(self._open_path(name), keys, self._place, disk=self._disk)
 
     def _stay(self) -> None:
-        there = self._root.is_dir()
+        there = self._disk.is_folder(self._root)
         if self._seen and not there:
             raise StorageProblem(f"{self._root} is gone", "mount it again, or move it back")
         self._seen = there
@@ -87,29 +89,29 @@ class BlobStore:
             Damaged: its header is none.
         """
         path = self._open_path(name)
-        if not path.exists():
+        if not self._disk.exists(path):
             blob = self._intent(path)
             if blob is None:
                 raise NotFound(f"the open blob {name} is not there", "pepys verify tells what is missing")
             return blob
         with storage_errors(path):
-            fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            fd = self._disk.open(path, WRITE)
             try:
                 cipher, content, file_end = self._opener(fd, name), blake3(key=self._keys.id_key), HEADER_BYTES
-                for frame in walk(fd):
-                    piece = read_frame(fd, cipher, frame) if frame.end <= keep else None
+                for frame in walk(self._disk, fd):
+                    piece = read_frame(self._disk, fd, cipher, frame) if frame.end <= keep else None
                     if piece is None:
                         break
                     content.update(piece)
                     file_end = frame.file_end
-                os.ftruncate(fd, file_end)
-                os.fsync(fd)
+                self._disk.truncate(fd, file_end)
+                self._disk.sync_data(fd)
                 reach("blob.trimmed")
                 blob = f"b3-{content.hexdigest()}"
             finally:
-                os.close(fd)
+                self._disk.close(fd)
             # This recovery may be killed as well: as after a writer's `seal`, the note tells the next one the name.
-            replace_file(intent_path(path), blob.encode("ascii"), "blob.intent")
+            replace_file(intent_path(path), blob.encode("ascii"), "blob.intent", self._disk)
         self._place(path, blob)
         return blob
 
@@ -119,31 +121,35 @@ class BlobStore:
 
     def noted(self) -> list[str]:
         """The names of the sealed open files whose notes are kept."""
-        return sorted(path.name.removesuffix(".sealed") for path in self._open.glob("*.sealed"))
+        names = self._open_names()
+        return sorted(name.removesuffix(".sealed") for name in names if name.endswith(".sealed") and name[0] != ".")
 
     def discard_open(self, prefix: str) -> None:
         """Delete the open files and notes whose names begin with `prefix`; only for a session that nobody writes."""
-        for path in (*self._open.glob(f"{prefix}*"), *self._open.glob(f".{prefix}*")):
-            remove_file(path)
+        for name in self._open_names():
+            if name.removeprefix(".").startswith(prefix):
+                remove_file(self._open / name, self._disk)
 
     def discard_strays(self, before_ns: int) -> None:
         """Delete the open files of `put` calls that were killed: those last written before `before_ns` (wall time)."""
-        for path in self._open.glob("put-*"):
+        for name in self._open_names():
+            path = self._open / name
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime_ns < before_ns:
-                    path.unlink()
+                if name.startswith("put-") and self._disk.stat(path).st_mtime_ns < before_ns:
+                    self._disk.unlink(path)
 
     def forget_intent(self, name: str) -> None:
         """Delete the note of a sealed open file, once something durable refers to the blob."""
-        intent_path(self._open_path(name)).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.unlink(intent_path(self._open_path(name)))
 
     def delete(self, blob: BlobId) -> int:
         """Delete a blob; returns the bytes of disk freed (0 when it was not there)."""
         path = self._path(blob)
         try:
             with storage_errors(path):
-                freed = path.stat().st_size
-                path.unlink()
+                freed = self._disk.stat(path).st_size
+                self._disk.unlink(path)
         except FileNotFoundError:
             return 0
         return freed
@@ -155,10 +161,10 @@ class BlobStore:
         Raises:
             NotFound: one of them is not there.
         """
-        with locked(self._lock, shared=True):
+        with locked(self._lock, shared=True, disk=self._disk):
             for blob in blobs:
                 try:
-                    os.utime(self._path(blob))
+                    self._disk.touch(self._path(blob))
                 except FileNotFoundError:
                     raise NotFound(f"the blob {blob} is not in this store", "store it again before naming it") from None
             yield
@@ -166,7 +172,7 @@ class BlobStore:
     @contextlib.contextmanager
     def deleting(self) -> Iterator[None]:
         """Keep every other process from reusing a blob or replacing a head while unreferenced ones are deleted."""
-        with locked(self._lock):
+        with locked(self._lock, disk=self._disk):
             yield
 
     # --- reading
@@ -181,7 +187,7 @@ class BlobStore:
         path = self._path(blob)
         try:
             with storage_errors(path):
-                data = path.read_bytes()
+                data = self._disk.read(path)
             plain = b"".join(open_all(data, self._keys.blob_key, INFO, MAGIC))
         except FileNotFoundError:
             raise _missing(blob) from None
@@ -209,37 +215,49 @@ class BlobStore:
         fd = self._descriptor(path, blob)
         try:
             end = 0
-            for frame in walk(fd):
+            for frame in walk(self._disk, fd):
                 end = frame.end
             return end
         finally:
-            os.close(fd)
+            self._disk.close(fd)
 
     def file_bytes(self, blob: BlobId) -> int:
         """Bytes on disk; 0 when it is not there."""
         try:
-            return self._path(blob).stat().st_size
+            return self._disk.stat(self._path(blob)).st_size
         except FileNotFoundError:
             return 0
 
     def used_ns(self, blob: BlobId) -> int | None:
         """When it was stored or named again (nanoseconds of the file system's clock); None when it is not there."""
         try:
-            return self._path(blob).stat().st_mtime_ns
+            return self._disk.stat(self._path(blob)).st_mtime_ns
         except FileNotFoundError:
             return None
 
     def exists(self, blob: BlobId) -> bool:
         """Whether the blob is there; says nothing of its content."""
-        return self._path(blob).is_file()
+        return self._disk.is_file(self._path(blob))
 
     def ids(self) -> Iterator[BlobId]:
         """Every blob, in the order of its name."""
-        for outer in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
-            for inner in sorted(outer.iterdir()):
-                yield from sorted(path.name for path in inner.iterdir() if is_blob_id(path.name))
+        for outer in self._names(self._root):
+            if len(outer) == 2 and not set(outer) - set("0123456789abcdef"):
+                for inner in self._names(self._root / outer):
+                    yield from filter(is_blob_id, self._names(self._root / outer / inner))
 
     # --- within
+
+    def _names(self, folder: Path) -> list[str]:
+        """The names in a folder in order; none where it is not there."""
+        try:
+            with storage_errors(folder):
+                return sorted(self._disk.listing(folder))
+        except FileNotFoundError:
+            return []
+
+    def _open_names(self) -> list[str]:
+        return self._names(self._open)
 
     def _path(self, blob: BlobId) -> Path:
         if not is_blob_id(blob):
@@ -252,32 +270,37 @@ class BlobStore:
         return self._open / name
 
     def _keep(self, blob: BlobId) -> bool:
-        """Whether the blob is there; if so it now counts as freshly used, and no removal under way deletes it."""
-        with storage_errors(self._root), locked(self._lock, shared=True):
+        """Whether the blob is there; if so it now counts as freshly used, and no removal under way deletes it.
+
+        Its name is durable then: who gave it may have been killed, or told that the disk failed, before that.
+        """
+        path = self._path(blob)
+        with storage_errors(self._root), locked(self._lock, shared=True, disk=self._disk):
             try:
-                os.utime(self._path(blob))
+                self._disk.touch(path)
             except FileNotFoundError:
                 return False
+            self._disk.sync_folder(path.parent)
             return True
 
     def _place(self, source: Path, blob: BlobId) -> None:
         """Give a finished, durable file its name."""
         target = self._path(blob)
         with storage_errors(target):
-            make_folder(target.parent)
+            make_folder(target.parent, self._disk)
             if self._keep(blob):
-                source.unlink()
+                self._disk.unlink(source)
                 return
-            source.replace(target)
+            self._disk.replace(source, target)
             self._seen = True
             reach("blob.renamed")
-            sync_folder(target.parent)
-            sync_folder(source.parent)
+            self._disk.sync_folder(target.parent)
+            self._disk.sync_folder(source.parent)
         reach("blob.placed")
 
     def _intent(self, path: Path) -> BlobId | None:
         try:
-            blob = intent_path(path).read_text(encoding="ascii")
+            blob = self._disk.read(intent_path(path)).decode("ascii", "replace")
         except FileNotFoundError:
             return None
         return blob if is_blob_id(blob) and self.exists(blob) else None
@@ -287,26 +310,26 @@ class BlobStore:
         try:
             return self._span(fd, name, offset, length)
         finally:
-            os.close(fd)
+            self._disk.close(fd)
 
     def _span(self, fd: int, name: str, offset: int, length: int) -> bytes:
         if not 0 <= offset <= BLOB_BYTES or not 0 <= length <= BLOB_BYTES:
             raise ValueError(f"no range of a blob: {offset}+{length}")
         try:
-            return read_span(fd, self._opener(fd, name), offset, length)
+            return read_span(self._disk, fd, self._opener(fd, name), offset, length)
         except ValueError as error:
             raise _damaged(name, str(error)) from error
 
     def _opener(self, fd: int, name: str) -> Opener:
         try:
-            return opener(fd, self._keys.blob_key, INFO, MAGIC)
+            return opener(self._disk, fd, self._keys.blob_key, INFO, MAGIC)
         except ValueError as error:
             raise _damaged(name, str(error)) from error
 
     def _descriptor(self, path: Path, name: str) -> int:
         try:
             with storage_errors(path):
-                return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                return self._disk.open(path, READ)
         except FileNotFoundError:
             raise _missing(name) from None
 

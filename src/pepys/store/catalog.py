@@ -1,7 +1,8 @@
 """The catalog: one row a session and the search index. Derived from heads, journals and blobs, and never trusted.
 
-`refresh` compares a cheap stamp of every session's heads and journal with the one in its row and indexes again what
-moved; a catalog that is missing, damaged or of another version is made anew; where the home cannot be written, it is
+`refresh` finds by `stamps` what moved since its row was made and indexes it again: first the rows, newest first, so
+that every list is whole, then their text. Each session is a transaction; what a kill leaves undone, the next call goes
+on with. A catalog that is missing, damaged or of a newer version is made anew; where the home cannot be written, it is
 made in memory. Reading is literal SQL: importing SQLAlchemy takes longer than a whole `pepys list`. Safe to share
 between threads, one call at a time.
 """
@@ -9,30 +10,31 @@ between threads, one call at a time.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pepys.errors import Damaged, NotFound, StorageProblem, Usage
+from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.store import database as db
+from pepys.store import stamps
 from pepys.store.documents import Document
-from pepys.store.heads import HeadStamp
-from pepys.store.index import index_session
-from pepys.store.journal import journal_locked
-from pepys.store.row import COLUMNS, Row, from_columns, to_columns
+from pepys.store.index import index_row, read_texts
+from pepys.store.listing import Listed, Question, beginning, one, unique
+from pepys.store.row import Row, from_columns, storable, to_columns
 from pepys.store.search import Filters, FtsIndex, Hit
 from pepys.store.store import Store
+from pepys.store.versions import VERSIONS
 
-CATALOG_VERSION: Final = 1
 _Answer = TypeVar("_Answer")
 Progress = Callable[[int, int], None]
+"""Told `(done, total)` of sessions."""
 Rows = list[tuple[Any, ...]]
 Ids = list[str]
 Hits = list[Hit]
-_SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM sessions"
 _LAST: Final = "last"
+_MOVED: Final = "SELECT id, glance FROM sessions"
+_UNTOLD: Final = "SELECT id, stamp FROM sessions WHERE text_stamp != stamp ORDER BY id"
 
 
 class Catalog:
@@ -50,6 +52,7 @@ class Catalog:
         self._connection: db.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._memory = False
+        self._anew = False  # made anew in place of one that did not open, and not filled yet
         self._lock = threading.RLock()
 
     def __enter__(self) -> Catalog:
@@ -68,60 +71,82 @@ class Catalog:
     # --- keeping up
 
     def refresh(self, progress: Progress | None = None) -> Ids:
-        """Index every session that moved since it was last indexed.
-
-        Args:
-            progress: told `(done, total)` of the sessions to index.
+        """Index every session that moved since it was last indexed (`progress` is told of these), and all text.
 
         Returns:
-            Their ids.
+            The ids of those that moved.
         """
-        with self._lock:
-            stamps = dict(_stamps(self.store))
-            try:
-                moved = self._moved(stamps)
-                if moved and not self._memory and not self._writable():
-                    self._to_memory()
-                    moved = self._moved(stamps)
-                self._index(moved, stamps, progress)
-                return moved
-            except (db.OperationalError, StorageProblem):
-                if self._memory:
-                    raise
-                # A full disk or one that turned read-only: what is asked for can still be answered.
-                self._to_memory()
-            except db.DatabaseError:
-                self._renew()
-            moved = self._moved(stamps)
-            self._index(moved, stamps, progress)
-            return moved
+        moved = self.refresh_rows(progress)
+        self.refresh_text()
+        return moved
+
+    def refresh_rows(self, progress: Progress | None = None) -> Ids:
+        """Make the row of every session that moved: lists are then whole; what is searched for may be of before."""
+        return self._keep_up(False, progress)
+
+    def refresh_newest(self, count: int) -> None:
+        """Make what `list` without filters gives as its first `count` rows be as `refresh_rows` would make it.
+
+        Each of them is looked at; of older ones, which nothing can bring among these, only that they are there.
+        """
+        looked = {row.id for row in self.list(limit=count)}
+        self._keep_up(False, None, looked)
+        while shown := {row.id for row in self.list(limit=count)} - looked:
+            looked |= shown
+            self._keep_up(False, None, looked)
+
+    def refresh_text(self, progress: Progress | None = None) -> Ids:
+        """Index the text of every session whose row is newer than it."""
+        return self._keep_up(True, progress)
 
     def stamp(self, session: str) -> str:
         """What tells this version of a session from any other, for `write`."""
-        return _stamp(self.store, session, self.store.heads.stamp(session), self.store.journal_sizes().get(session))
+        return stamps.stamp(self.store, session, self.store.journal_sizes()) or ""
 
-    def write(self, row: Row, stamp: str, documents: list[Document]) -> None:
-        """Replace a session's row and documents, in one transaction."""
-        columns = {**to_columns(row), "stamp": stamp}
+    def untold(self, session: str, stamp: str) -> bool:
+        """Whether a session has a row of this stamp, whose text is not indexed yet."""
+        question = "SELECT 1 FROM sessions WHERE id = ? AND stamp = ? AND text_stamp != stamp"
+        return bool(self._read((question, (session, stamp))))
+
+    def write(self, row: Row, stamp: str, documents: Iterable[Document] | None = None) -> None:
+        """Replace a session's row, in one transaction with its documents where they are given."""
+        columns = {**to_columns(row), "stamp": stamp, "glance": stamps.LOOK_CLOSER}
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "id")
+        statement = f"INSERT INTO sessions ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {changes}"
+        tags = [(tag, row.started_wall_ns, row.id) for tag in sorted({storable(tag) for tag in row.tags})]
         with self._lock, db.transaction(self._open(), "catalog"):
             connection = self._open()
-            connection.execute(f"INSERT OR REPLACE INTO sessions ({names}) VALUES ({marks})", tuple(columns.values()))
-            FtsIndex(connection).index(row.id, row.started_wall_ns, documents)
+            connection.execute(statement, tuple(columns.values()))
+            connection.execute("DELETE FROM session_tags WHERE session = ?", (row.id,))
+            connection.executemany("INSERT INTO session_tags (tag, started_wall_ns, session) VALUES (?, ?, ?)", tags)
+            if documents is not None:
+                self._tell(row.id, row.started_wall_ns, stamp, documents)
+
+    def write_text(self, session: str, started_wall_ns: int, stamp: str, documents: Iterable[Document]) -> None:
+        """Replace a session's documents, unless its row has another stamp by now."""
+        with self._lock, db.transaction(self._open(), "catalog.text"):
+            self._tell(session, started_wall_ns, stamp, documents)
 
     def remove(self, session: str) -> None:
         """Drop what is known of a session."""
         with self._lock, db.transaction(self._open(), "catalog"):
             self._open().execute("DELETE FROM sessions WHERE id = ?", (session,))
+            self._open().execute("DELETE FROM session_tags WHERE session = ?", (session,))
             FtsIndex(self._open()).forget(session)
+
+    def _tell(self, session: str, started_wall_ns: int, stamp: str, documents: Iterable[Document]) -> None:
+        told = self._open().execute(
+            "UPDATE sessions SET text_stamp = stamp WHERE id = ? AND stamp = ?", (session, stamp)
+        )
+        if told.rowcount == 1:
+            FtsIndex(self._open()).index(session, started_wall_ns, documents)
 
     def clear(self) -> None:
         """Empty the catalog, in place where that can be done: other processes may have it open."""
         with self._lock:
             try:
-                connection = self._open()
-                db.drop_tables(connection)
-                db.make_tables(connection, "catalog")
+                db.empty_database(self._open(), "catalog")
             except db.DatabaseError:
                 self._delete()
 
@@ -135,7 +160,7 @@ class Catalog:
             raise StorageProblem("the catalog in memory is damaged", "run it again; the memory may be faulty")
         mine = self._inode
         self.close()
-        if not self._writable():
+        if not self.store.writable:
             self._to_memory()
         elif mine == _inode(self._path):
             # Another process may have replaced it meanwhile: that one is not to be deleted again.
@@ -150,29 +175,16 @@ class Catalog:
         self, *, tag: str | None = None, state: str | None = None, query: str | None = None,
         from_ns: int | None = None, to_ns: int | None = None, limit: int | None = None, offset: int = 0,
     ) -> list[Row]:  # fmt: skip
-        """Sessions, newest first, without deleted ones.
-
-        Args:
-            tag: only those with this tag.
-            state: only those in this state.
-            query: only those with this text in name, description, tags or summary.
-            from_ns: only those begun at this wall time or later.
-            to_ns: only those begun before this wall time.
-            limit: at most so many.
-            offset: after so many.
-        """
-        where, values = _where(tag, state, query, from_ns, to_ns)
-        statement = f"{_SELECT} WHERE {where} ORDER BY started_wall_ns DESC, id DESC LIMIT ? OFFSET ?"
-        rows = self._read(statement, (*values, -1 if limit is None else max(0, limit), max(0, offset)))
-        return [from_columns(row) for row in rows]
+        """Sessions, newest first, without deleted ones: those that `Listed` tells, at most `limit`, after `offset`."""
+        question = Listed(tag, state, query, from_ns, to_ns).rows(limit, offset)
+        return [from_columns(row) for row in self._read(question)]
 
     def count(
         self, *, tag: str | None = None, state: str | None = None, query: str | None = None,
         from_ns: int | None = None, to_ns: int | None = None,
     ) -> int:  # fmt: skip
         """How many `list` would give without a limit."""
-        where, values = _where(tag, state, query, from_ns, to_ns)
-        return int(self._read(f"SELECT count(*) FROM sessions WHERE {where}", values)[0][0])
+        return int(self._read(Listed(tag, state, query, from_ns, to_ns).count())[0][0])
 
     def get(self, session: str) -> Row:
         """The row of a session.
@@ -180,7 +192,7 @@ class Catalog:
         Raises:
             NotFound: no such session, or it was deleted.
         """
-        rows = self._read(f"{_SELECT} WHERE id = ? AND state != 'deleted'", (session,))
+        rows = self._read(one(session))
         if not rows:
             raise NotFound(f"there is no session {session}", "pepys list shows what there is")
         return from_columns(rows[0])
@@ -198,9 +210,7 @@ class Catalog:
                 raise NotFound("there is no session yet", "record one: pepys record")
             return rows[0].id
         pattern = "".join(char for char in text.lower() if char.isascii() and char.isalnum())
-        ids = self._read(
-            "SELECT id FROM sessions WHERE state != 'deleted' AND id LIKE ? ORDER BY id LIMIT 3", (f"{pattern}%",)
-        )
+        ids = self._read(beginning(pattern))
         return unique(text, [row[0] for row in ids] if pattern and pattern == text.lower() else [])
 
     def search(
@@ -213,27 +223,79 @@ class Catalog:
 
     # --- within
 
-    def _index(self, moved: Ids, stamps: dict[str, str], progress: Progress | None) -> None:
-        for done, session in enumerate(moved):
-            if session in stamps:
-                problem = index_session(self, self.store, session, stamps[session])
-            else:
-                problem = None
-                self.remove(session)
-            self.unread.pop(session, None)
-            if problem:
-                self.unread[session] = problem
+    def _keep_up(self, text: bool, progress: Progress | None, among: Set[str] | None = None) -> Ids:
+        """Index the rows, or the text, that are behind; in memory where that cannot be written."""
+        with self._lock:
+            try:
+                return self._index(text, progress, among)
+            except (db.OperationalError, StorageProblem):
+                if self._memory:
+                    raise
+                # A full disk or one that turned read-only: what is asked for can still be answered.
+                self._to_memory()
+            except db.DatabaseError:
+                self._renew()
+            return self._index(text, progress, None)
+
+    def _index(self, text: bool, progress: Progress | None, among: Set[str] | None) -> Ids:
+        behind = self._untold() if text else self._moved(among)
+        if behind and not self._memory and not self.store.writable:
+            self._to_memory()
+        if self._anew:
+            if text:
+                self._index(False, None, None)  # text is nothing without its rows
+            behind = self._untold() if text else self._moved()
+        if text:
+            self._index_texts(behind, progress)
+            return list(behind)
+        for done, (session, stamp) in enumerate(behind.items()):
+            self._index_row(session, stamp)
             if progress:
-                progress(done + 1, len(moved))
+                progress(done + 1, len(behind))
+        return list(behind)
 
-    def _moved(self, stamps: dict[str, str]) -> Ids:
-        known: dict[str, str] = dict(self._ready().execute("SELECT id, stamp FROM sessions").fetchall())
-        changed = [session for session, stamp in stamps.items() if known.get(session) != stamp]
-        return changed + [session for session in known if session not in stamps]
+    def _index_row(self, session: str, stamp: str | None) -> None:
+        self.unread.pop(session, None)
+        if stamp is None:
+            self.remove(session)
+        elif problem := index_row(self, self.store, session, stamp):
+            self.unread[session] = problem
 
-    def _read(self, statement: str, values: tuple[Any, ...]) -> Rows:
+    def _index_texts(self, behind: dict[str, str | None], progress: Progress | None) -> None:
+        texts = read_texts(self.store, list(behind))
+        for done, ((session, stamp), text) in enumerate(zip(behind.items(), texts, strict=True)):
+            if text is not None and stamp is not None:
+                self.write_text(session, text.started_wall_ns, stamp, text.documents)
+                if text.problem:
+                    self.unread[session] = text.problem
+            if progress:
+                progress(done + 1, len(behind))
+
+    def _untold(self) -> dict[str, str | None]:
+        """The sessions whose text is behind, with their rows' stamps, oldest first: the newest is to come last."""
+        return dict(self._ready().execute(_UNTOLD).fetchall())
+
+    def _moved(self, among: Set[str] | None = None) -> dict[str, str | None]:
+        """The sessions whose row is behind (`stamps.compare`), newest first, with their stamps; None: it is gone."""
+        known: dict[str, int] = dict(self._ready().execute(_MOVED).fetchall())
+        self._anew = False
+        rows = self._ready().execute
+        question = "SELECT stamp FROM sessions WHERE id = ?"
+        moved, same = stamps.compare(self.store, known, lambda one: rows(question, (one,)).fetchone(), among)
+        self._remember(same)
+        return moved
+
+    def _remember(self, same: stamps.Same) -> None:
+        """Keep what was looked at closely and had not moved from being looked at so closely again."""
+        if not same or self._memory or not self.store.writable:
+            return
+        # Nothing is lost without: a full disk is no reason not to list.
+        with contextlib.suppress(db.OperationalError), db.transaction(self._open(), "catalog.glance"):
+            self._open().executemany("UPDATE sessions SET glance = ? WHERE id = ? AND stamp = ?", same)
+
+    def _read(self, question: Question) -> Rows:
         def read(connection: db.Connection) -> Rows:
-            rows: Rows = connection.execute(statement, values).fetchall()
+            rows: Rows = connection.execute(*question).fetchall()
             return rows
 
         return self._ask(read)
@@ -242,7 +304,9 @@ class Catalog:
         """Put a question; where the file turns out to be damaged, once more to a catalog made anew."""
         with self._lock:
             try:
-                return question(self._ready())
+                connection = self._ready()
+                if not self._anew:
+                    return question(connection)
             except db.OperationalError:
                 raise
             except db.DatabaseError:
@@ -257,8 +321,9 @@ class Catalog:
                 return self._open()
             except db.DatabaseError:
                 self.close()
-            if self._writable():
+            if self.store.writable:
                 self._delete()
+                self._anew = True
                 return self._open()
         self._to_memory()
         return self._connection
@@ -269,13 +334,13 @@ class Catalog:
                 return self._connection
             # Somebody deleted the file: what this connection shows is nobody's any more.
             self.close()
-        if not self._writable():
+        if not self.store.writable:
             self._open_for_reading()
             return self._connection
-        connection = db.open_database(self.store, "catalog")
-        if connection.execute("PRAGMA user_version").fetchone()[0] != CATALOG_VERSION:
-            connection.close()
-            raise db.DatabaseError("a catalog of another version")
+        try:
+            connection = db.open_database(self.store, "catalog")
+        except Damaged as error:
+            raise db.DatabaseError(error.message) from error
         self._connection, self._inode = connection, _inode(self._path)
         return connection
 
@@ -284,18 +349,18 @@ class Catalog:
         for mode in ("ro", "immutable"):
             with contextlib.suppress(db.DatabaseError):
                 if self._path.exists():
-                    self._connection = db.connect(self._path, key, mode)
-                    self._inode = _inode(self._path)
+                    connection = db.connect(self._path, key, mode)
+                    if db.version_of(connection) != VERSIONS["catalog"]:
+                        connection.close()
+                        break
+                    self._connection, self._inode = connection, _inode(self._path)
                     return
         self._to_memory()
 
     def _to_memory(self) -> None:
         self.close()
-        self._connection, self._memory = db.connect_memory(), True
+        self._connection, self._memory, self._anew = db.connect_memory(), True, True
         db.make_tables(self._connection, "catalog")
-
-    def _writable(self) -> bool:
-        return self.store.writable
 
 
 def resolve_session(store: Store, text: str) -> str:
@@ -322,49 +387,6 @@ def resolve_session(store: Store, text: str) -> str:
             raise NotFound("there is no session yet", "record one: pepys record")
         return found
     return unique(text, [session for session in ids if text and session.startswith(text.lower()) and is_there(session)])
-
-
-def unique(text: str, ids: list[str]) -> str:
-    """The only id of a list; errors as `Catalog.resolve`."""
-    if len(ids) == 1:
-        return ids[0]
-    if text in ids:
-        return text
-    if ids:
-        raise Usage(f"{text} begins the id of more than one session", "give more of the id")
-    raise NotFound(f"there is no session {text[:80]}", "pepys list shows what there is")
-
-
-def _where(
-    tag: str | None, state: str | None, query: str | None, from_ns: int | None, to_ns: int | None
-) -> tuple[str, tuple[Any, ...]]:
-    like = None
-    if query is not None:
-        escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        like = f"%{escaped}%".encode("utf-8", "replace").decode()
-    tests = {
-        "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)": tag,
-        "state = ?": state,
-        "name || char(10) || description || char(10) || tags || char(10) || summary LIKE ? ESCAPE '\\'": like,
-        "started_wall_ns >= ?": from_ns,
-        "started_wall_ns < ?": to_ns,
-    }
-    chosen = {test: value for test, value in tests.items() if value is not None}
-    return " AND ".join(["state != 'deleted'", *chosen]), tuple(chosen.values())
-
-
-def _stamps(store: Store) -> Iterator[tuple[str, str]]:
-    journals = store.journal_sizes()
-    for session, stamp in store.heads.stamps():
-        yield session, _stamp(store, session, stamp, journals.pop(session, None))
-    for session, size in journals.items():
-        yield session, _stamp(store, session, HeadStamp(()), size)
-
-
-def _stamp(store: Store, session: str, stamp: HeadStamp, size: int | None) -> str:
-    # That a recorder died moves neither file, but frees the lock.
-    live = None if size is None else journal_locked(store.journal_path(session))
-    return json.dumps((stamp.files, size, live), separators=(",", ":"))
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

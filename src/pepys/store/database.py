@@ -1,7 +1,9 @@
 """Opening a database: SQLCipher under a raw key, and SQLAlchemy over it where that is worth its import.
 
 Invariants: nothing of a database is readable without the key; writers wait for each other (WAL, a busy time-out of
-30 s, `BEGIN IMMEDIATE`); a database file appears whole or not at all. A home that cannot be written is read as it is.
+30 s, `BEGIN IMMEDIATE`); a database file appears whole or not at all, and moves to a newer version in one
+transaction. A home that cannot be written is read as it is. `wal` keeps the write-ahead files short, `migrations` knows
+how to reach each version.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from urllib.parse import quote
 
 from sqlcipher3 import dbapi2
 
-from pepys.errors import StorageProblem
-from pepys.limits import DATABASE_BUSY_MS, DATABASE_CACHE_KIB
+from pepys.errors import Damaged, StorageProblem
+from pepys.limits import DATABASE_BUSY_MS, DATABASE_CACHE_KIB, WAL_BYTES
 from pepys.store.files import locked, private_file, storage_errors
 from pepys.store.store import Store
 from pepys.store.trigger import reach
+from pepys.store.versions import VERSIONS
+from pepys.store.wal import keep_short
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlConnection
@@ -58,6 +62,9 @@ def connect(path: Path, key: bytes, mode: str = "rw") -> Connection:
         if mode.startswith("rw"):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            # `keep_short` does it, one process at a time; a file that is begun anew does not stay as long as it was.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     except BaseException:
         connection.close()
         raise
@@ -70,25 +77,82 @@ def connect_memory() -> Connection:
 
 
 def open_database(store: Store, name: str) -> Connection:
-    """A connection to a database of the store, made with its tables when it is missing.
+    """A connection to a database of the store, made with its tables when it is missing, migrated when it is older.
 
     Raises:
-        StorageProblem: it cannot be made or opened.
-        DatabaseError: the file is there, but is no database under this store's key.
+        StorageProblem: it cannot be made, opened or migrated.
+        Damaged: it is of a newer version than this pepys knows; it is left as it is.
+        DatabaseError: the file is there, but is no database under this store's key, or damaged inside.
     """
     path = store.database_path(name)
     if not path.exists():
         make_database(store, name)
+    with _opening(path):
+        connection = connect(path, store.keys.database_key(name))
+        try:
+            version = version_of(connection)
+            if version < VERSIONS[name]:
+                _migrate(store, name, connection)
+            refuse_newer(path, name, version)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[None]:
     try:
-        return connect(path, store.keys.database_key(name))
+        yield
     except OperationalError as error:
         raise StorageProblem(f"{path}: {error}", "see that the home is yours and its disk has space") from error
+
+
+def version_of(connection: Connection) -> int:
+    """The version of a database's tables; 0 where it has none."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def refuse_newer(path: Path, name: str, version: int) -> None:
+    """Let nobody work on tables that only a later pepys knows.
+
+    Raises:
+        Damaged: `version` is newer than the newest that is known here.
+    """
+    if version > VERSIONS[name]:
+        raise Damaged(
+            f"{path} is of version {version} and needs a newer pepys; this one knows up to {VERSIONS[name]}",
+            f"update pepys to one that knows version {version} of {path.name}",
+        )
+
+
+def outdated(store: Store, name: str) -> bool:
+    """Whether a database is missing or of an older version: opening it then loads SQLAlchemy."""
+    path = store.database_path(name)
+    if not path.exists():
+        return True
+    try:
+        with contextlib.closing(connect(path, store.keys.database_key(name), "ro")) as connection:
+            return version_of(connection) < VERSIONS[name]
+    except DatabaseError:
+        return False
+
+
+def _migrate(store: Store, name: str, connection: Connection) -> None:
+    """Bring the tables to the newest version: in one transaction, so that a kill leaves the old ones or the new."""
+    from pepys.store.migrations import upgrade
+
+    with locked(store.path / "locks" / f"{name}.lock"), _at_once(connection, "migration") as transaction:
+        # Another process may have been here before the lock.
+        version = version_of(connection)
+        if version < VERSIONS[name]:
+            upgrade(transaction, name, version)
 
 
 def make_database(store: Store, name: str) -> None:
     """Make a database with its tables, unless somebody else just did."""
     path = store.database_path(name)
-    with locked(store.path / "locks" / f"{name}.lock"):
+    with _opening(path), locked(store.path / "locks" / f"{name}.lock"):
         if path.exists():
             return
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
@@ -103,8 +167,6 @@ def make_database(store: Store, name: str) -> None:
                 connection.close()
             reach("database.made")
             temporary.replace(path)
-        except OperationalError as error:
-            raise StorageProblem(f"{path}: {error}", "see that the home is yours and its disk has space") from error
         finally:
             for suffix in _SUFFIXES:
                 temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -116,26 +178,49 @@ def make_tables(connection: Connection, name: str) -> None:
     Raises:
         DatabaseError: it cannot be written.
     """
+    from pepys.store.schema import METADATA
+
+    with _at_once(connection, "tables") as transaction:
+        METADATA[name].create_all(transaction)
+        connection.execute(f"PRAGMA user_version = {VERSIONS[name]}")
+
+
+def empty_database(connection: Connection, name: str) -> None:
+    """Make every table of a database anew, at once: nobody sees it without them.
+
+    Raises:
+        DatabaseError: it is damaged, or cannot be written.
+    """
+    from pepys.store.schema import METADATA
+
+    with _at_once(connection, "tables") as transaction:
+        kinds = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'table')").fetchall()
+        for kind in ("trigger", "table"):
+            for _, found in (item for item in kinds if item[0] == kind):
+                if not found.startswith("sqlite_") and not _is_shadow(found, kinds):
+                    connection.execute(f'DROP {kind} IF EXISTS "{found}"')
+        METADATA[name].create_all(transaction)
+        connection.execute(f"PRAGMA user_version = {VERSIONS[name]}")
+
+
+@contextlib.contextmanager
+def _at_once(connection: Connection, point: str) -> Iterator[SqlConnection]:
+    """A write transaction that SQLAlchemy works in; a kill leaves all of it or nothing. `point` names trigger points.
+
+    Raises:
+        DatabaseError: the driver's own error, not SQLAlchemy's about it.
+    """
     from sqlalchemy.exc import DBAPIError
 
-    from pepys.store.schema import CATALOG_VERSION, METADATA
-
     try:
-        METADATA[name].create_all(_engine_over(connection))
+        with _engine_over(connection).begin() as transaction:
+            transaction.exec_driver_sql("BEGIN IMMEDIATE")
+            yield transaction
+            reach(f"{point}.before_commit")
     except DBAPIError as error:
         raise (error.orig or error) from error
-    connection.execute(f"PRAGMA user_version = {CATALOG_VERSION}")
-
-
-def drop_tables(connection: Connection) -> None:
-    """Drop every table of a database; what follows makes them anew."""
-    connection.execute("BEGIN IMMEDIATE")
-    kinds = connection.execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'table')").fetchall()
-    for kind in ("trigger", "table"):
-        for _, found in (item for item in kinds if item[0] == kind):
-            if not found.startswith("sqlite_") and not _is_shadow(found, kinds):
-                connection.execute(f'DROP {kind} IF EXISTS "{found}"')
-    connection.execute("COMMIT")
+    reach(f"{point}.committed")
+    keep_short(connection)
 
 
 def _is_shadow(name: str, kinds: list[tuple[str, str]]) -> bool:
@@ -149,6 +234,7 @@ def delete_database(store: Store, name: str) -> None:
         path = store.database_path(name)
         for suffix in _SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+            reach("database.unlinked")
 
 
 def delete_damaged(store: Store, name: str) -> None:
@@ -163,6 +249,7 @@ def delete_damaged(store: Store, name: str) -> None:
                 return
         for suffix in _SUFFIXES:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+            reach("database.unlinked")
 
 
 @contextlib.contextmanager
@@ -178,6 +265,7 @@ def transaction(connection: Connection, point: str) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     reach(f"{point}.committed")
+    keep_short(connection)
 
 
 def engine(store: Store, name: str) -> Engine:
@@ -192,6 +280,11 @@ def engine(store: Store, name: str) -> Engine:
     @event.listens_for(made, "begin")
     def begin(connection: SqlConnection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(made, "close")
+    def close(connection: Connection, _: object) -> None:
+        with contextlib.suppress(DatabaseError):  # whoever opens it next is told
+            keep_short(connection)
 
     return made
 

@@ -1,7 +1,8 @@
 """Changes to a session beside its recording: edits by the user, artifacts by enrichment. Both move the head.
 
 Edits are an append-only log for each device; the fold applies the logs of all devices in the order of their wall time.
-A log begins with an entry that names its session, so that no two sessions ever share its blob.
+A log begins with an entry that names its session, so that no two sessions ever share its blob. One that does not open
+is neither replaced nor forgotten: the device goes on in another one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from pepys.errors import NotFound
+from pepys.errors import Damaged, NotFound
 from pepys.model.manifest import ArtifactRef, Edit, Head, Manifest, decode_edits, encode_edits
 from pepys.store.chunks import encode_json
 from pepys.store.store import Store
@@ -36,13 +37,14 @@ def apply_edit(store: Store, session: str, *changes: Change) -> Head:
         NotFound: no such session, or it was deleted.
         StorageProblem: it cannot be written.
     """
-    device, now_ns = store.keys.device_id, store.clock.wall_ns()
+    now_ns = store.clock.wall_ns()
     replaced: list[str] = []
 
     def change(current: Manifest) -> Manifest:
         _refuse_deleted(current)
+        device, log = _own_log(store, current)
         old = current.edits.get(device)
-        log = decode_edits(store.blobs.read(old)) if old else (first_edit(session, now_ns),)
+        log = log or (first_edit(session, now_ns),)
         # Two changes within one tick of the clock, or after it stepped back, still apply in the order they were made.
         at_ns = max(now_ns, log[-1].wall_ns)
         first = log[-1].counter + 1
@@ -87,6 +89,22 @@ def add_artifacts(store: Store, session: str, artifacts: Iterable[tuple[Artifact
         return replace(current, artifacts=(*kept, *fresh.values()))
 
     return store.heads.update(session, change)
+
+
+def _own_log(store: Store, current: Manifest) -> tuple[str, tuple[Edit, ...]]:
+    """This device's log, and under which name the manifest has it: the first of them that opens, or is not there yet.
+
+    One that does not open stays in its place, where a backup may bring it back; then it is applied again.
+    """
+    device, number = store.keys.device_id, 0
+    while True:
+        name = f"{device}.{number}" if number else device
+        if name not in current.edits:
+            return name, ()
+        try:
+            return name, decode_edits(store.blobs.read(current.edits[name]))
+        except (Damaged, NotFound, ValueError):
+            number += 1
 
 
 def _refuse_deleted(current: Manifest) -> None:

@@ -6,11 +6,11 @@ growing, or was torn by a crash, ends at its last whole frame.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pepys.limits import SEALED_FRAME_BYTES
+from pepys.store.disk import Disk
 from pepys.store.sealing import HEADER_BYTES, LENGTH, TAG_BYTES, Opener, read_header
 
 
@@ -34,12 +34,12 @@ class Frame:
         return self.at + self.sealed_bytes
 
 
-def walk(fd: int, until: int | None = None) -> Iterator[Frame]:
+def walk(disk: Disk, fd: int, until: int | None = None) -> Iterator[Frame]:
     """The whole frames of an open file, in order, up to the one that holds plaintext offset `until`."""
-    size = os.fstat(fd).st_size
+    size = disk.fstat(fd).st_size
     at, number, start = HEADER_BYTES, 0, 0
     while at + LENGTH.size <= size and (until is None or start < until):
-        (length,) = LENGTH.unpack(_pread(fd, LENGTH.size, at))
+        (length,) = LENGTH.unpack(disk.pread(fd, LENGTH.size, at))
         at += LENGTH.size
         if not TAG_BYTES <= length <= SEALED_FRAME_BYTES + TAG_BYTES or at + length > size:
             return
@@ -48,33 +48,33 @@ def walk(fd: int, until: int | None = None) -> Iterator[Frame]:
         at, number, start = frame.file_end, number + 1, frame.end
 
 
-def opener(fd: int, key: bytes, info: str, magic: bytes) -> Opener:
+def opener(disk: Disk, fd: int, key: bytes, info: str, magic: bytes) -> Opener:
     """The opener of a file, from its header.
 
     Raises:
         ValueError: it is no file of this kind.
     """
-    return Opener(key, info, read_header(magic, _pread(fd, HEADER_BYTES, 0)))
+    return Opener(key, info, read_header(magic, disk.pread(fd, HEADER_BYTES, 0)))
 
 
-def read_frame(fd: int, cipher: Opener, frame: Frame) -> bytes | None:
+def read_frame(disk: Disk, fd: int, cipher: Opener, frame: Frame) -> bytes | None:
     """The plaintext of one frame; None when it does not open."""
     try:
-        return cipher.open(frame.number, _pread(fd, frame.sealed_bytes, frame.at))
+        return cipher.open(frame.number, disk.pread(fd, frame.sealed_bytes, frame.at))
     except ValueError:
         return None
 
 
-def read_span(fd: int, cipher: Opener, offset: int, length: int) -> bytes:
+def read_span(disk: Disk, fd: int, cipher: Opener, offset: int, length: int) -> bytes:
     """`length` bytes of plaintext from `offset`; fewer where the file ends.
 
     Raises:
         ValueError: a frame in the range does not open.
     """
     pieces = []
-    for frame in walk(fd, offset + length):
+    for frame in walk(disk, fd, offset + length):
         if frame.end > offset:
-            pieces.append(cipher.open(frame.number, _pread(fd, frame.sealed_bytes, frame.at)))
+            pieces.append(cipher.open(frame.number, disk.pread(fd, frame.sealed_bytes, frame.at)))
             if len(pieces) == 1:
                 pieces[0] = pieces[0][offset - frame.start :]
     return b"".join(pieces)[:length]
@@ -97,13 +97,3 @@ def open_all(data: bytes, key: bytes, info: str, magic: bytes) -> Iterator[bytes
             raise ValueError("a length in it is impossible, or it is cut off")
         yield cipher.open(number, data[at : at + length])
         at, number = at + length, number + 1
-
-
-def _pread(fd: int, length: int, at: int) -> bytes:
-    """One positioned read; systems without pread seek, which is safe as every reader has a descriptor of its own."""
-    pread = getattr(os, "pread", None)
-    if pread is not None:
-        data: bytes = pread(fd, length, at)
-        return data
-    os.lseek(fd, at, os.SEEK_SET)
-    return os.read(fd, length)

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.model.ids import is_session_id
-from pepys.model.manifest import Head, Manifest, decode_manifest, encode_manifest
+from pepys.model.manifest import Head, Manifest, decode_edits, decode_manifest, encode_manifest
 from pepys.store.blobs import BlobStore
+from pepys.store.disk import DISK, Disk
 from pepys.store.files import locked, remove_file, replace_file, storage_errors
 from pepys.store.keys import StoreKeys
 from pepys.store.sealing import open_small, seal_small
@@ -42,17 +42,18 @@ class HeadStamp:
 class Heads:
     """The heads of one home."""
 
-    def __init__(self, home: Path, keys: StoreKeys, blobs: BlobStore) -> None:
+    def __init__(self, home: Path, keys: StoreKeys, blobs: BlobStore, *, disk: Disk = DISK) -> None:
         self._root = home / "heads"
         self._locks = home / "locks"
         self._keys = keys
         self._blobs = blobs
+        self._disk = disk
 
     def sessions(self) -> list[str]:
         """The ids of all sessions that have a head, deleted ones included, oldest first."""
         try:
             with storage_errors(self._root):
-                return sorted(path.name for path in self._root.iterdir() if is_session_id(path.name))
+                return sorted(filter(is_session_id, self._disk.listing(self._root)))
         except FileNotFoundError:
             return []
 
@@ -64,21 +65,23 @@ class Heads:
     def stamp(self, session: str) -> HeadStamp:
         """The stamp of one session's heads."""
         try:
-            # A list of sessions asks this of each: entries cost a third of what paths do.
-            with os.scandir(self._root / session) as entries:
-                heads = (entry for entry in entries if entry.name[0] != "." and not entry.name.endswith(COPY))
-                found = [(entry.name, entry.stat()) for entry in heads]
+            found = self._disk.stats(self._root / session)
         except FileNotFoundError:
             found = []
-        return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in found)))
+        heads = ((name, stat) for name, stat in found if name[0] != "." and not name.endswith(COPY))
+        return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in heads)))
 
     def read(self, session: str) -> Head:
-        """The current head: of several devices' the furthest.
+        """The furthest head of all devices.
 
         Raises:
             NotFound: no such session.
             Damaged: no head of it opens.
         """
+        return self._heads(session)[-1]
+
+    def _heads(self, session: str) -> list[Head]:
+        """The heads of all devices that open, the furthest last; NotFound and Damaged as `read`."""
         problem: Damaged | None = None
         heads = []
         for path in self._devices(session):
@@ -87,13 +90,16 @@ class Heads:
             except Damaged as error:
                 problem = error
         if heads:
-            return max(heads, key=lambda found: (found[0].sequence, found[1]))[0]
+            return [head for head, _ in sorted(heads, key=lambda found: (found[0].sequence, found[1]))]
         if problem is not None:
             raise problem
         raise NotFound(f"there is no session {session}", "pepys list shows what there is")
 
     def manifest(self, session: str) -> tuple[Head, Manifest]:
-        """The current head with its manifest.
+        """The current head with its manifest: the furthest, unless another device deleted the session.
+
+        What other devices edited meanwhile is among its edits. Nothing that a device brings back undoes a deletion,
+        however often it was edited there.
 
         Raises:
             NotFound: no such session.
@@ -101,9 +107,10 @@ class Heads:
         """
         last: NotFound | None = None
         for _ in range(_TRIES):
-            head = self.read(session)
+            *others, head = self._heads(session)
             try:
-                return head, self._manifest(head)
+                current = self._manifest(head)
+                return self._with(others, head, current) if others else (head, current)
             except NotFound as error:
                 # Between the two reads the head may have moved on twice, and this manifest gone.
                 last = error
@@ -138,6 +145,7 @@ class Heads:
         data = encode_manifest(changed)
         blob = self._blobs.put(data)
         if blob == head.manifest:
+            self._settle(session)
             return head
         named = _named(changed) - (_named(current) if head.sequence else set())
         with self._blobs.referring([blob, *sorted(named)]):
@@ -170,26 +178,49 @@ class Heads:
             damaged = self.damaged(session)
             for path in self._devices(session):
                 copy = _copy_of(path)
-                whole = next((one for one in (path, copy) if one.exists() and one not in damaged), None)
+                whole = next((one for one in (path, copy) if self._disk.exists(one) and one not in damaged), None)
                 if whole is None:
                     continue
-                data = whole.read_bytes()
-                if not all(one.exists() and one.read_bytes() == data for one in (path, copy)):
+                data = self._disk.read(whole)
+                if not all(self._disk.exists(one) and self._disk.read(one) == data for one in (path, copy)):
                     self._write(session, path.name, data)
         left = self.damaged(session)
         return [path for path in damaged if path not in left]
 
     def lock(self, session: str) -> AbstractContextManager[None]:
         """The session's lock, as a context manager; held for moments only."""
-        return locked(self._locks / f"{session}.lock")
+        return locked(self._locks / f"{session}.lock", disk=self._disk)
 
     def forget_empty(self, session: str) -> None:
         """Remove the folder of a session that never got a head."""
         folder = self._root / session
-        if folder.is_dir() and not self._files(session):
-            for stray in folder.iterdir():
-                stray.unlink()
-            folder.rmdir()
+        if self._disk.is_folder(folder) and not self._files(session):
+            for stray in self._disk.listing(folder):
+                self._disk.unlink(folder / stray)
+            self._disk.rmdir(folder)
+
+    def _with(self, others: list[Head], head: Head, current: Manifest) -> tuple[Head, Manifest]:
+        """The furthest head's manifest together with what heads of other devices know."""
+        edits = dict(current.edits)
+        for other in others:
+            # One that the furthest came after may have lost its manifest to it.
+            with contextlib.suppress(NotFound, Damaged):
+                known = self._manifest(other)
+                if known.state == "deleted" and current.state != "deleted":
+                    return other, known
+                for device, blob in known.edits.items():
+                    edits[device] = self._longer(edits.get(device, blob), blob)
+        return head, current if current.state == "deleted" else replace(current, edits=edits)
+
+    def _longer(self, one: str, other: str) -> str:
+        """Of two versions of a device's edit log the one that goes further; one that is gone was gone on with."""
+        return one if one == other else max((one, other), key=lambda blob: (self._length(blob), blob))
+
+    def _length(self, log: str) -> int:
+        try:
+            return len(decode_edits(self._blobs.read(log)))
+        except (NotFound, Damaged, ValueError):
+            return -1
 
     def _files(self, session: str) -> list[Path]:
         if not is_session_id(session):
@@ -197,7 +228,7 @@ class Heads:
         folder = self._root / session
         try:
             with storage_errors(folder):
-                return [path for path in folder.iterdir() if not path.name.startswith(".")]
+                return [folder / name for name in self._disk.listing(folder) if not name.startswith(".")]
         except FileNotFoundError:
             return []
 
@@ -218,7 +249,7 @@ class Heads:
         what = f"the head of session {session}"
         try:
             with storage_errors(path):
-                data = path.read_bytes()
+                data = self._disk.read(path)
             value = json.loads(open_small(self._keys.head_key, MAGIC, f"{INFO} {session}", data, what))
             return Head(session, value["sequence"], value["manifest"], value["previous"])
         except FileNotFoundError:
@@ -233,13 +264,23 @@ class Heads:
 
     def _write(self, session: str, device: str, data: bytes) -> None:
         path = self._root / session / device
-        replace_file(path, data, "head")
+        replace_file(path, data, "head", self._disk)
         try:
-            replace_file(_copy_of(path), data, "head.copy")
+            replace_file(_copy_of(path), data, "head.copy", self._disk)
         except StorageProblem:
             # The head has moved and that counts; a copy that stayed behind it would be worse than none.
             with contextlib.suppress(StorageProblem):
-                remove_file(_copy_of(path))
+                remove_file(_copy_of(path), self._disk)
+
+    def _settle(self, session: str) -> None:
+        """Make this device's head durable, and its copy the same: the `update` that put it there may have failed."""
+        path = self._root / session / self._keys.device_id
+        with storage_errors(path), contextlib.suppress(FileNotFoundError):
+            data = self._disk.read(path)
+            if not self._disk.exists(_copy_of(path)) or self._disk.read(_copy_of(path)) != data:
+                self._write(session, path.name, data)
+            else:
+                self._disk.sync_folder(path.parent)
 
     def _manifest(self, head: Head) -> Manifest:
         try:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pepys.errors import Damaged, NotFound
 from pepys.model.manifest import Manifest
 from pepys.model.session import Session
-from pepys.store.documents import Artifact, documents
+from pepys.store.documents import Artifact, Document, documents
 from pepys.store.reader import load, load_artifact, read_root
-from pepys.store.row import Row, make_row
+from pepys.store.row import SHOWN_STAGE, Row, make_row
 from pepys.store.store import Store
 
 if TYPE_CHECKING:
     from pepys.store.catalog import Catalog
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What can be searched for in a session; `problem` is what of it did not open."""
+
+    started_wall_ns: int
+    documents: list[Document]
+    problem: str | None
+
+
 def index_session(catalog: Catalog, store: Store, session: str, stamp: str | None = None) -> str | None:
-    """Index one session; a damaged one is listed with what can still be told of it.
+    """Index one session, row and text; a damaged one is listed with what can still be told of it.
 
     Args:
         catalog: where.
@@ -30,6 +40,16 @@ def index_session(catalog: Catalog, store: Store, session: str, stamp: str | Non
         What of it did not open; None when all of it did.
     """
     stamp = catalog.stamp(session) if stamp is None else stamp
+    problem = index_row(catalog, store, session, stamp)
+    return index_text(catalog, store, session, stamp) or problem
+
+
+def index_row(catalog: Catalog, store: Store, session: str, stamp: str) -> str | None:
+    """Index what a list shows of a session; its text follows by `index_text`, unless there is none to be found.
+
+    Returns:
+        What of it did not open.
+    """
     try:
         head, manifest = read_root(store, session)
     except NotFound:
@@ -38,26 +58,73 @@ def index_session(catalog: Catalog, store: Store, session: str, stamp: str | Non
     except Damaged as error:
         catalog.write(_damaged_row(session), stamp, [])
         return error.message
-    problem = None
-    try:
-        view = load(store, session)
-    except (Damaged, NotFound) as error:
-        view, problem = _bare(manifest), error.message
+    view, problem = _view(store, session, manifest)
     if view.state == "deleted":
         catalog.write(make_row(_bare(manifest), (), 0, head.sequence), stamp, [])
         return None
-    artifacts, lost = _artifacts(store, view)
-    row = make_row(view, artifacts, _bytes_on_disk(store, view, manifest), head.sequence)
-    catalog.write(row, stamp, list(documents(view, artifacts)))
+    artifacts, lost = _artifacts(store, view, SHOWN_STAGE)
+    catalog.write(make_row(view, artifacts, _bytes_on_disk(store, view, manifest), head.sequence), stamp)
     return problem or lost
 
 
-def _artifacts(store: Store, view: Session) -> tuple[list[Artifact], str | None]:
-    """The artifacts that open, and what is wrong with one that does not."""
+def index_text(catalog: Catalog, store: Store, session: str, stamp: str) -> str | None:
+    """Index what can be searched for in a session that has a row of this stamp; nothing where it has another by now.
+
+    Returns:
+        What of it did not open.
+    """
+    text = read_text(store, session) if catalog.untold(session, stamp) else None
+    if text is None:
+        return None
+    catalog.write_text(session, text.started_wall_ns, stamp, text.documents)
+    return text.problem
+
+
+def read_text(store: Store, session: str) -> Text | None:
+    """Read what can be searched for in a session; None where it was deleted or damaged since its row was made."""
+    try:
+        _, manifest = read_root(store, session)
+    except (Damaged, NotFound):
+        return None  # the next look finds that it moved
+    view, problem = _view(store, session, manifest)
+    if view.state == "deleted":
+        return None
+    artifacts, lost = _artifacts(store, view)
+    return Text(view.started_wall_ns, list(documents(view, artifacts)), problem or lost)
+
+
+def read_texts(store: Store, sessions: Sequence[str]) -> Iterator[Text | None]:
+    """The text of several sessions in their order: while the caller writes one, the next one is read."""
+    if len(sessions) < 2:
+        yield from (read_text(store, session) for session in sessions)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "pepys-text") as reader:
+        following = reader.submit(read_text, store, sessions[0])
+        for session in sessions[1:]:
+            text = following.result()
+            following = reader.submit(read_text, store, session)
+            yield text
+        yield following.result()
+
+
+def _view(store: Store, session: str, manifest: Manifest) -> tuple[Session, str | None]:
+    """The session, or what its manifest alone tells of it; and what of it does not open."""
+    try:
+        view = load(store, session)
+        unread = [part for part in view.unread if not part.is_lost]
+        return view, f"{unread[0]} do not open" if unread else None
+    except (Damaged, NotFound) as error:
+        return _bare(manifest), error.message
+
+
+def _artifacts(store: Store, view: Session, stage: str | None = None) -> tuple[list[Artifact], str | None]:
+    """The artifacts, or those of one stage, that open, and what is wrong with one that does not."""
     found: list[Artifact] = []
     problem = None
     for ref in view.artifacts:
-        if ref.blob:
+        if ref.blob and stage in (None, ref.stage):
             # One that is damaged keeps nobody from finding the rest.
             try:
                 found.append((ref.stage, load_artifact(store, ref)))

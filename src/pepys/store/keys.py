@@ -1,39 +1,47 @@
-"""The store key, the master key that wraps it, and every key derived from it.
+"""The store key, how it is got with the master key, and every key derived from it.
 
-The *store key* is 32 random bytes, one a store. The *master key* is 32 random bytes, one a device and user, in the
-config folder and never in the home. A *wrapping* is the store key sealed under the master key, with a checksum; it
-lies in two files of the home and in each journal's header, so that one damaged copy is told from a wrong key and is
-restored from another. A missing or wrong master key never makes or overwrites anything in a home that exists.
+The *store key* is 32 random bytes, one a store. The *master key* is 32 random bytes, one a device and user, and never
+in the home (`key_master`). A *wrapping* is the store key sealed under the master key (`key_wrapping`), in three places,
+so that one damaged copy is told from a wrong key and is restored from another. A missing or wrong master key never
+makes or overwrites anything in a home that exists. Opening holds no lock, so it may run beside a change of the master
+key (`key_change`): what it read is compared with what is there before it says that a key is wrong.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from pepys.errors import Damaged, KeyProblem, NotFound, StorageProblem
+from pepys.errors import Damaged, KeyProblem, NotFound, PermissionMissing, StorageProblem
 from pepys.model.ids import new_short_id
-from pepys.store.files import locked, make_folder, replace_file, storage_errors
+from pepys.store import key_homes
+from pepys.store.disk import DISK, Disk
+from pepys.store.files import locked, replace_file, storage_errors
+from pepys.store.key_master import make_or_read, master_key_path, master_lock, next_key_path, read_kept
+from pepys.store.key_wrapping import (
+    KEY_BYTES,
+    WRAPPING_BYTES,
+    damaged_copies,
+    device_of,
+    is_whole,
+    pair,
+    put_pair,
+    read_file,
+    unwrap,
+    whole_wrappings,
+    wrap,
+)
 from pepys.store.sealing import derive
 
-KEY_BYTES: Final = 32
-DEVICE_CHARS: Final = 13
-WRAPPING_BYTES: Final = 4 + 1 + DEVICE_CHARS + 12 + KEY_BYTES + 16 + 8
-_MAGIC: Final = b"PPKW\x01"
-_MASTER_WORD: Final = "pepys-master-key-1"
-_NONCE_AT: Final = len(_MAGIC) + DEVICE_CHARS
-_SUM_BYTES: Final = 8
-_JOURNAL_WRAPPING_AT: Final = 5
+__all__ = ["KEY_BYTES", "WRAPPING_BYTES", "StoreKeys", "damaged_copies", "is_store", "master_key_path", "open_keys"]
+
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,15 @@ class StoreKeys:
         """The token that programs send to the HTTP API."""
         return derive(self.store_key, "pepys api token 1").hex()
 
+    def fingerprint(self) -> str:
+        """What tells one store key from another and opens nothing: 16 hexadecimal digits."""
+        return derive(self.store_key, "pepys fingerprint 1").hex()[:16]
+
+    def wrapping_now(self, home: Path, disk: Disk = DISK) -> bytes:
+        """The wrapping for a new journal: that of the files, as the master key may have changed since the opening."""
+        found = read_file(pair(home, self.device_id)[0], disk)
+        return found if is_whole(found) else self.wrapping
+
     def to_bytes(self) -> bytes:
         """For an inherited pipe; `from_bytes` reads it."""
         return self.store_key + self.wrapping
@@ -92,185 +109,182 @@ class StoreKeys:
             KeyProblem: these are other bytes.
         """
         wrapping = data[KEY_BYTES:]
-        if not _is_whole(wrapping):
+        if not is_whole(wrapping):
             raise KeyProblem("the keys on the pipe are not whole", "start the recording again")
-        return cls(data[:KEY_BYTES], _device(wrapping), wrapping)
+        return cls(data[:KEY_BYTES], device_of(wrapping), wrapping)
 
 
-def master_key_path(config_dir: Path) -> Path:
-    """Where the master key lies."""
-    return config_dir / "master.key"
-
-
-def open_keys(home: Path, config_dir: Path, *, create: bool) -> StoreKeys:
+def open_keys(home: Path, config_dir: Path, *, create: bool, disk: Disk = DISK) -> StoreKeys:
     """Unwrap the store key of `home`, making a new store's keys when `create` is set and there is no store yet.
 
     Raises:
         KeyProblem: the master key is missing, unreadable or not this home's.
         Damaged: no whole copy of the wrapping is left, or the master key file is damaged.
         NotFound: there is no store, and `create` is off.
+        PermissionMissing: the home is another user's.
         StorageProblem: the keys cannot be written.
     """
-    folder = home / "keys"
-    if is_store(home):
-        return _open_existing(home, folder, config_dir)
+    if is_store(home, disk):
+        return _open_existing(home, config_dir, disk)
     if not create:
         raise NotFound(f"there is no pepys home at {home}", "record something first, or name another with --home")
-    with locked(home / "locks" / "keys.lock"):
-        if is_store(home):
-            return _open_existing(home, folder, config_dir)
-        master = _read_master(config_dir) or _make_master(config_dir)
-        store_key, wrapping = secrets.token_bytes(KEY_BYTES), b""
-        wrapping = _wrap(master, store_key, new_short_id())
-        keys = StoreKeys(store_key, _device(wrapping), wrapping)
-        # The copy is written second: a store exists from the moment its first wrapping does.
-        replace_file(folder / f"{keys.device_id}.wrap", wrapping, "wrap")
-        replace_file(folder / f"{keys.device_id}.wrap.copy", wrapping, "wrap.copy")
-        return keys
+    # The master key may not change between its reading and the first wrapping under it.
+    with master_lock(config_dir), locked(home / "locks" / "keys.lock", disk=disk):
+        if not is_store(home, disk):
+            return new_wrapping(home, config_dir, secrets.token_bytes(KEY_BYTES), new_short_id(), disk)
+    return _open_existing(home, config_dir, disk)
 
 
-def is_store(home: Path) -> bool:
-    """Whether a store was ever made at `home`: with a wrapping, or with data that had one."""
-    with storage_errors(home):
-        try:
+def new_wrapping(home: Path, config_dir: Path, store_key: bytes, device: str, disk: Disk = DISK) -> StoreKeys:
+    """Wrap a store key for a device of this home; the caller holds `master_lock` and the home's `keys.lock`.
+
+    Raises:
+        KeyProblem: there is a master key that cannot be got.
+        StorageProblem: the keys cannot be written.
+    """
+    master = make_or_read(config_dir)
+    key_homes.note(config_dir, home)
+    wrapping = wrap(master, store_key, device)
+    # A store exists from the moment its first wrapping does.
+    put_pair(home, wrapping, "wrap", disk)
+    return StoreKeys(store_key, device, wrapping)
+
+
+def is_store(home: Path, disk: Disk = DISK) -> bool:
+    """Whether a store was ever made at `home`: with a wrapping, or with data that had one.
+
+    Raises:
+        PermissionMissing: it is another user's, who keeps it closed.
+        StorageProblem: it cannot be read.
+    """
+    try:
+        with storage_errors(home):
             return any(
-                any(True for entry in os.scandir(home / name) if not entry.name.startswith("."))
-                for name in ("keys", "heads", "journals")
-                if (home / name).is_dir()
+                any(not name.startswith(".") for name in disk.listing(home / folder))
+                for folder in ("keys", "heads", "journals")
+                if disk.is_folder(home / folder)
             )
-        except FileNotFoundError:
-            return False
+    except FileNotFoundError:
+        return False
+    except StorageProblem as error:
+        if (owner := other_owner(home)) and isinstance(error.__cause__, PermissionError):
+            raise PermissionMissing(
+                f"the home {home} belongs to {owner}, who keeps it closed", "name a home of yours with --home"
+            ) from error
+        raise
 
 
-def damaged_copies(home: Path) -> list[Path]:
-    """The files of wrappings that are not whole; a missing second file counts, as a crash may have left it out."""
+def other_owner(home: Path) -> str:
+    """The user whom a home belongs to, where that is another one; else empty."""
+    if sys.platform == "win32":
+        return ""
+    import pwd
+
+    with contextlib.suppress(OSError):
+        uid = home.stat().st_uid
+        if uid != os.geteuid():
+            with contextlib.suppress(KeyError):
+                return f"the user {pwd.getpwuid(uid).pw_name}"
+            return f"the user of id {uid}"
+    return ""
+
+
+def _open_existing(home: Path, config_dir: Path, disk: Disk) -> StoreKeys:
+    for _ in range(_TRIES):
+        seen = _lines(config_dir)
+        found = _find(home, config_dir, disk)
+        if found is not None:
+            wrapping, store_key, changing = found
+            if not changing:
+                key_homes.note(config_dir, home)
+            notices = _restored(home, config_dir, wrapping, disk, changing=changing)
+            return StoreKeys(store_key, device_of(wrapping), wrapping, notices)
+        if _lines(config_dir) == seen:
+            break
+    raise _why_not(home, config_dir, disk)
+
+
+def _find(home: Path, config_dir: Path, disk: Disk) -> tuple[bytes, bytes, bool] | None:
+    """The first wrapping that opens, what is in it, and whether only the next master key opened it."""
+    wrappings: list[bytes] | None = None
+    for path in (master_key_path(config_dir), next_key_path(config_dir)):
+        kept = read_kept(path)
+        if kept is None:
+            continue
+        if wrappings is None:
+            wrappings = [data for _, data in whole_wrappings(home, disk)]
+        if not wrappings:
+            return None
+        master = kept.secret()
+        for wrapping in wrappings:
+            store_key = unwrap(master, wrapping)
+            if store_key is not None:
+                return wrapping, store_key, path == next_key_path(config_dir)
+    return None
+
+
+def _lines(config_dir: Path) -> list[bytes]:
+    """The lines of the master keys, to see whether they change."""
     found = []
-    for first in _wrap_files(home / "keys"):
-        for path in (first, first.with_name(f"{first.name}.copy")):
-            if not _is_whole(_read(path)):
-                found.append(path)
+    for path in (master_key_path(config_dir), next_key_path(config_dir)):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
     return found
 
 
-def _open_existing(home: Path, folder: Path, config_dir: Path) -> StoreKeys:
-    master = _read_master(config_dir)
-    if master is None:
-        raise KeyProblem(
-            f"the master key {master_key_path(config_dir)} of this home is missing",
-            "put it back from your backup; nothing in the home can be read without it",
+def _why_not(home: Path, config_dir: Path, disk: Disk) -> KeyProblem | Damaged:
+    """What to say of a home that no master key at hand opens."""
+    where, folder = master_key_path(config_dir), home / "keys"
+    whole = [path for path, _ in whole_wrappings(home, disk)]
+    if read_kept(where) is None:
+        return KeyProblem(
+            f"the master key {where} of this home is missing",
+            "put it back from your backup, or give your recovery code to pepys key import; "
+            "nothing in the home can be read without",
         )
-    whole = False
-    for wrapping in _wrappings(home, folder):
-        whole = True
-        store_key = _unwrap(master, wrapping)
-        if store_key is not None:
-            return StoreKeys(store_key, _device(wrapping), wrapping, _restore(folder, wrapping))
-    if whole:
-        raise KeyProblem(
-            f"the master key {master_key_path(config_dir)} is not the one that {home} was made with",
-            "put the right key there, or name another folder with --home",
+    if not any(path.parent == folder for path in whole):
+        also = "; the copies in journals are under another master key" if whole else ""
+        return Damaged(
+            f"no whole copy of the wrapped key is left in {folder}{also}",
+            "give your recovery code to pepys key import, or restore that folder from a backup",
         )
-    raise Damaged(f"no whole copy of the wrapped key is left in {folder}", "restore that folder from a backup")
+    owner = other_owner(home)
+    return KeyProblem(
+        f"the master key {where} is not the one that {home} was made with"
+        + (f", which belongs to {owner}" if owner else ""),
+        "put the right key there, give your recovery code to pepys key import, or name another folder with --home",
+    )
 
 
-def _restore(folder: Path, wrapping: bytes) -> tuple[str, ...]:
+def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk, *, changing: bool) -> tuple[str, ...]:
     """Write the whole wrapping over copies that are missing or damaged; where nothing can be written, only tell."""
-    first = folder / f"{_device(wrapping)}.wrap"
+    if changing or next_key_path(config_dir).exists():
+        return ("a change of the master key is under way, or was interrupted: pepys key change ends it",)
+    paths = pair(home, device_of(wrapping))
+    if all(read_file(path, disk) == wrapping for path in paths):
+        return ()
     notices = []
-    for path in (first, first.with_name(f"{first.name}.copy")):
-        found = _read(path)
-        if found == wrapping:
-            continue
-        try:
-            replace_file(path, wrapping, "wrap.restored")
-            done = "restored from another copy"
-        except StorageProblem as error:
-            done = f"not restored: {error.message}"
-        notices.append(f"{path}: the wrapped key was {'damaged' if found else 'missing'}; {done}")
+    try:
+        with locked(home / "locks" / "keys.lock", disk=disk):
+            # A change may have been under way: only what is there now counts.
+            found = _find(home, config_dir, disk)
+            if found is None or found[2] or next_key_path(config_dir).exists():
+                return ()
+            for path in pair(home, device_of(found[0])):
+                data = read_file(path, disk)
+                if data != found[0]:
+                    replace_file(path, found[0], "wrap.restored", disk)
+                    notices.append(_notice(path, data, "restored from another copy"))
+    except (FileNotFoundError, StorageProblem) as error:
+        told = error.message if isinstance(error, StorageProblem) else str(error)
+        return tuple(
+            _notice(path, data, f"not restored: {told}")
+            for path in paths
+            if (data := read_file(path, disk)) != wrapping
+        )
     return tuple(notices)
 
 
-def _wrappings(home: Path, folder: Path) -> Iterator[bytes]:
-    """Every whole copy: from the key files, then from the journals' headers."""
-    for first in _wrap_files(folder):
-        for path in (first, first.with_name(f"{first.name}.copy")):
-            data = _read(path)
-            if _is_whole(data):
-                yield data
-    for journal in sorted((home / "journals").glob("*.journal")):
-        data = _read(journal, _JOURNAL_WRAPPING_AT + WRAPPING_BYTES)[_JOURNAL_WRAPPING_AT:]
-        if _is_whole(data):
-            yield data
-
-
-def _wrap_files(folder: Path) -> list[Path]:
-    """The first file of each device's pair, also where only the second is left."""
-    names = {path.name.removesuffix(".copy") for path in folder.glob("*.wrap*") if not path.name.startswith(".")}
-    return [folder / name for name in sorted(names)]
-
-
-def _read(path: Path, limit: int = 4096) -> bytes:
-    try:
-        with storage_errors(path), path.open("rb") as file:
-            return file.read(limit)
-    except FileNotFoundError:
-        return b""
-
-
-def _is_whole(wrapping: bytes) -> bool:
-    body, total = wrapping[:-_SUM_BYTES], wrapping[-_SUM_BYTES:]
-    right_form = len(wrapping) == WRAPPING_BYTES and wrapping.startswith(_MAGIC)
-    return right_form and hashlib.sha256(body).digest()[:_SUM_BYTES] == total
-
-
-def _device(wrapping: bytes) -> str:
-    return wrapping[len(_MAGIC) : _NONCE_AT].decode("ascii")
-
-
-def _wrap(master: bytes, store_key: bytes, device: str) -> bytes:
-    start, nonce = _MAGIC + device.encode("ascii"), secrets.token_bytes(12)
-    body = start + nonce + AESGCM(derive(master, "pepys wrapping 1")).encrypt(nonce, store_key, start)
-    return body + hashlib.sha256(body).digest()[:_SUM_BYTES]
-
-
-def _unwrap(master: bytes, wrapping: bytes) -> bytes | None:
-    start, nonce = wrapping[:_NONCE_AT], wrapping[_NONCE_AT : _NONCE_AT + 12]
-    try:
-        cipher = AESGCM(derive(master, "pepys wrapping 1"))
-        return cipher.decrypt(nonce, wrapping[_NONCE_AT + 12 : -_SUM_BYTES], start)
-    except InvalidTag:
-        return None
-
-
-def _read_master(config_dir: Path) -> bytes | None:
-    path = master_key_path(config_dir)
-    try:
-        words = path.read_text(encoding="ascii").split()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        words = []
-    except OSError as error:
-        raise KeyProblem(f"{path} cannot be read: {error.strerror}", "make it readable for you (mode 0600)") from error
-    with contextlib.suppress(ValueError):
-        if len(words) == 3 and words[0] == _MASTER_WORD:
-            key = bytes.fromhex(words[1])
-            if len(key) == KEY_BYTES and _check_word(key) == words[2]:
-                return key
-    raise KeyProblem(f"{path} is damaged or is no master key", "put it back from your backup")
-
-
-def _make_master(config_dir: Path) -> bytes:
-    path = master_key_path(config_dir)
-    make_folder(config_dir)
-    with locked(config_dir / "master.key.lock"):
-        found = _read_master(config_dir)
-        if found is not None:
-            return found
-        key = secrets.token_bytes(KEY_BYTES)
-        replace_file(path, f"{_MASTER_WORD} {key.hex()} {_check_word(key)}\n".encode("ascii"), "master")
-        return key
-
-
-def _check_word(key: bytes) -> str:
-    return hashlib.sha256(b"pepys master key check" + key).hexdigest()[:8]
+def _notice(path: Path, data: bytes, done: str) -> str:
+    was = "missing" if not data else "of a former master key" if is_whole(data) else "damaged"
+    return f"{path}: the wrapped key was {was}; {done}"

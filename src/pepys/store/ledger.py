@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from pepys.errors import Damaged, StorageProblem
-from pepys.store.database import DatabaseError, OperationalError, connect
+from pepys.store.database import DatabaseError, OperationalError, connect, refuse_newer, version_of
 from pepys.store.store import Store
 
 
@@ -24,7 +24,8 @@ class Ledger:
         """What a session has cost so far.
 
         Raises:
-            Damaged: the file is damaged; nobody makes it anew, as nothing else knows what was spent.
+            Damaged: the file is damaged; nobody makes it anew, as nothing else knows what was spent. Or only a newer
+                pepys can read it.
         """
         rows = self._read("SELECT coalesce(sum(cost_nanos), 0) FROM spends WHERE session = ?", (session,))
         return int(rows[0][0]) if rows else 0
@@ -42,6 +43,8 @@ class Ledger:
             return []
         try:
             with closing(connect(self._path, self._store.keys.database_key("ledger"), "ro")) as connection:
+                # An older one is read as it is: only who writes migrates it.
+                refuse_newer(self._path, "ledger", version_of(connection))
                 found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
                 return found
         except OperationalError as error:

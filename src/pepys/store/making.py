@@ -1,7 +1,7 @@
-"""`python -m pepys.store.making FD`: a process that makes the databases a store lacks, and ends.
+"""`python -m pepys.store.making FD`: a process that makes or migrates the databases of a store, and ends.
 
-A database is made once in the life of a home, by SQLAlchemy, which takes 13 MB for as long as its process runs: one
-that runs for hours has this one do it. What is not made here is made by whoever needs it first.
+That happens once in the life of a home or a version, by SQLAlchemy, which takes 13 MB for as long as its process runs:
+one that runs for hours has this one do it. What is not made here is made by whoever needs it first.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from typing import Final
 
 from pepys import limits
-from pepys.errors import PepysError, StorageProblem
-from pepys.store.database import make_database
+from pepys.errors import Damaged, PepysError, StorageProblem
+from pepys.store.database import DatabaseError, open_database, outdated
 from pepys.store.handover import receive, start_child
 from pepys.store.store import Store
 
@@ -20,8 +20,8 @@ _NAMES: Final = ("catalog", "work")
 
 
 def make_missing(store: Store) -> bool:
-    """Have a process make what is missing, and wait for it; whether all is there. Blocks."""
-    names = [name for name in _NAMES if not store.database_path(name).exists()]
+    """Have a process make what is missing or older, and wait for it; whether all is there. Blocks."""
+    names = [name for name in _NAMES if outdated(store, name)]
     if not names:
         return True
     try:
@@ -41,9 +41,11 @@ def main(arguments: list[str]) -> int:
     try:
         store, order = receive(arguments)
         for name in order["names"]:
-            make_database(store, name)
+            open_database(store, name).close()
     except PepysError as error:
         return error.exit_code
+    except DatabaseError:
+        return Damaged.exit_code  # whoever needs it makes it anew, or tells
     return 0
 
 

@@ -81,12 +81,16 @@ def parse(query: str) -> tuple[Term, ...]:
 
 def clean_text(text: str) -> str:
     """Text as it is indexed and looked for: composed, without what no database takes."""
+    if text.isascii() and "\0" not in text:
+        return text
     valid = text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
     return unicodedata.normalize("NFC", valid)
 
 
 def bigrams(text: str) -> str:
     """The pairs of neighbouring CJK characters in a text, as words."""
+    if text.isascii():
+        return ""
     pairs = (run[at : at + 2] for run in _CJK.findall(text) for at in range(len(run) - 1))
     return " ".join(pairs)
 

@@ -1,6 +1,7 @@
 """Reading a session: its events, from chunks and journal; its edits; and the fold of both.
 
-Takes no lock and writes nothing. A writer may move the head meanwhile: what a reader then misses it reads again.
+What does not open costs itself alone: the session is told without it, and its `unread` says so (`pieces`). Takes no
+lock and writes nothing. A writer may move the head meanwhile: what a reader then misses it reads again.
 """
 
 from __future__ import annotations
@@ -19,18 +20,17 @@ from pepys.model.events import (
     SessionStarted,
     beginning,
 )
-from pepys.model.manifest import ArtifactRef, Edit, Head, Manifest, decode_edits
+from pepys.model.manifest import ArtifactRef, Head, Manifest
 from pepys.model.projection import project
 from pepys.model.session import Session
 from pepys.store.chunks import decode_chunk, decode_json
-from pepys.store.journal import JournalReader, journal_locked
+from pepys.store.journal import journal_locked
+from pepys.store.journal_reader import JournalReader
+from pepys.store.pieces import Pieces, Wanted, read_edits
 from pepys.store.store import Store
 
 _TRIES = 5
 _Result = TypeVar("_Result")
-Wanted = Callable[[bytes], bool]
-"""Says of an event, by its bytes, whether it is to be decoded and given."""
-
 _LEVELS: Final = beginning(LevelsNoted)
 
 
@@ -51,7 +51,9 @@ def session_ids(store: Store) -> list[str]:
 
 def live_sessions(store: Store) -> list[str]:
     """The sessions that a living process records."""
-    return [session for session in store.journal_sizes() if journal_locked(store.journal_path(session))]
+    return [
+        session for session in store.journal_sizes() if journal_locked(store.journal_path(session), disk=store.disk)
+    ]
 
 
 def manifest(store: Store, session: str) -> Manifest:
@@ -69,9 +71,9 @@ def read_root(store: Store, session: str) -> tuple[Head, Manifest]:
     try:
         return store.heads.manifest(session)
     except NotFound:
-        if not store.journal_path(session).exists():
+        if not store.has_journal(session):
             raise
-    for _, event in JournalReader(store.journal_path(session), store.keys).read():
+    for _, event in JournalReader(store.journal_path(session), store.keys, disk=store.disk).read():
         if isinstance(event, SessionStarted):
             return Head(session, 0, ""), Manifest(session, "recording", event.name, event.started_wall_ns)
     raise NotFound(f"session {session} recorded nothing", "pepys list shows what there is")
@@ -94,11 +96,11 @@ def levels(store: Store, session: str, track: str | None = None) -> Iterator[Lev
 
     Raises:
         NotFound: no such session.
-        Damaged: a part of it does not open.
+        Damaged: its head or manifest does not open. What else does not is passed over.
     """
 
-    def read(_: Head, current: Manifest) -> list[Event]:
-        return [*chunk_events(store, current, only_levels), *journal_events(store, current, only_levels)]
+    def read(head: Head, current: Manifest) -> list[Event]:
+        return _pieces(store, head, current, only_levels).events
 
     for event in _settled(store, session, read):
         if isinstance(event, LevelsNoted) and track in (None, event.track):
@@ -115,10 +117,18 @@ def chunk_events(store: Store, current: Manifest, wanted: Wanted | None = None) 
             raise Damaged(f"a chunk of session {current.session}: {error}", "restore it from a backup") from error
 
 
+def readable_chunks(store: Store, current: Manifest, wanted: Wanted | None = None) -> list[Event]:
+    """The events in those of a manifest's chunks that open."""
+    pieces = Pieces(store, current, wanted, lambda: False)
+    pieces.read_chunks()
+    return pieces.events
+
+
 def journal_events(store: Store, current: Manifest, wanted: Wanted | None = None) -> Iterator[Event]:
     """The events that no chunk of the manifest holds; none where there is no journal."""
     try:
-        reader = JournalReader(store.journal_path(current.session), store.keys, current.journal_offset, wanted)
+        path, offset = store.journal_path(current.session), current.journal_offset
+        reader = JournalReader(path, store.keys, offset, wanted, disk=store.disk)
         for _, event in reader.read():
             if reader.next_event > current.next_event:
                 yield event
@@ -126,31 +136,35 @@ def journal_events(store: Store, current: Manifest, wanted: Wanted | None = None
         return
 
 
-def edits(store: Store, current: Manifest) -> tuple[Edit, ...]:
-    """The edits of all devices, each log in order."""
-    found: list[Edit] = []
-    for device in sorted(current.edits):
-        data = store.blobs.read(current.edits[device])
-        try:
-            found.extend(decode_edits(data))
-        except ValueError as error:
-            raise Damaged(f"an edit log of session {current.session}: {error}", "restore it from a backup") from error
-    return tuple(found)
-
-
 def load(store: Store, session: str) -> Session:
     """A session as it is now. One whose recorder died without a word is `interrupted`, recovered or not.
 
+    Chunks, journal records and edit logs that do not open are passed over and told in `unread`.
+
     Raises:
         NotFound: no such session.
-        Damaged: a part of it does not open.
+        Damaged: its head or manifest does not open.
     """
 
     def read(head: Head, current: Manifest) -> Session:
-        folded = [*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)]
-        return _state(store, project(current, folded, edits(store, current), head.manifest))
+        return _fold(store, head, current, _pieces(store, head, current, no_levels))
 
     return _settled(store, session, read)
+
+
+def load_whole(store: Store, session: str) -> Session:
+    """`load` for who would build on what is missing: on what the session does not say.
+
+    Raises:
+        NotFound: no such session.
+        Damaged: some of its events do not open, which a backup may bring back.
+    """
+    view = load(store, session)
+    for part in view.unread:
+        if not part.is_lost and part.what != "edits":
+            told = f"{part} of session {session} do not open"
+            raise Damaged(told, "pepys verify tells what is damaged; restore it from a backup")
+    return view
 
 
 def load_artifact(store: Store, ref: ArtifactRef) -> dict[str, Any]:
@@ -166,12 +180,15 @@ def load_artifact(store: Store, ref: ArtifactRef) -> dict[str, Any]:
 
 
 class LiveView:
-    """A session that is being recorded, read again and again: each time only what its journal grew by."""
+    """A session that is being recorded, read again and again: each time only what its journal grew by.
+
+    What does not open is passed over and told as by `load`.
+    """
 
     def __init__(self, store: Store, session: str) -> None:
         self._store = store
         self._id = session
-        self._events: list[Event] = []
+        self._pieces: Pieces | None = None
         self._reader: JournalReader | None = None
 
     def refresh(self) -> Session:
@@ -179,40 +196,63 @@ class LiveView:
         try:
             if self._reader is None or not self._reader.is_current():
                 self._start()
-            assert self._reader is not None
-            self._take(event for _, event in self._reader.read())
+            else:
+                self._go_on(self._reader)
             head, current = read_root(self._store, self._id)
+            if current.state == "recording" and self._pieces is not None:
+                return _fold(self._store, head, current, self._pieces)
         except NotFound:
             # The journal ended: everything is in chunks.
             self._reader = None
-            return load(self._store, self._id)
-        if current.state != "recording":
-            return load(self._store, self._id)
-        session = project(current, self._events, edits(self._store, current), head.manifest)
-        return _state(self._store, session)
+        return load(self._store, self._id)
 
     def _start(self) -> None:
-        current = manifest(self._store, self._id)
-        journal = self._store.journal_path(self._id)
-        reader = JournalReader(journal, self._store.keys, current.journal_offset, no_levels)
-        self._events = list(chunk_events(self._store, current, no_levels))
-        self._take(event for _, event in reader.read() if reader.next_event > current.next_event)
-        self._reader = reader
+        store = self._store
+        if not store.has_journal(self._id):
+            raise NotFound(f"session {self._id} has no journal", "it is not being recorded")
 
-    def _take(self, fresh: Iterator[Event]) -> None:
-        before = len(self._events)
-        self._events.extend(fresh)
-        sealed = {(e.track, e.segment) for e in self._events[before:] if isinstance(e, SegmentSealed)}
+        def read(head: Head, current: Manifest) -> tuple[Pieces, JournalReader | None]:
+            pieces = Pieces(store, current, no_levels, lambda: _has_moved(store, head))
+            pieces.read_chunks()
+            return pieces, pieces.read_journal()
+
+        self._pieces, self._reader = _settled(store, self._id, read)
+
+    def _go_on(self, reader: JournalReader) -> None:
+        """Take what has come, and let go of what a segment that was sealed replaces."""
+        assert self._pieces is not None
+        before = len(self._pieces.events)
+        self._pieces.read_on(reader)
+        fresh = self._pieces.events[before:]
+        sealed = {(event.track, event.segment) for event in fresh if isinstance(event, SegmentSealed)}
         if sealed:
-            self._events = [
-                e
-                for e in self._events
-                if not (isinstance(e, FragmentWritten | SegmentOpened) and (e.track, e.segment) in sealed)
+            self._pieces.events = [
+                event
+                for event in self._pieces.events
+                if not (isinstance(event, FragmentWritten | SegmentOpened) and (event.track, event.segment) in sealed)
             ]
 
 
+def _pieces(store: Store, head: Head, current: Manifest, wanted: Wanted) -> Pieces:
+    """What opens of the events of chunks and journal."""
+    pieces = Pieces(store, current, wanted, lambda: _has_moved(store, head))
+    pieces.read_chunks()
+    pieces.read_journal()
+    return pieces
+
+
+def _fold(store: Store, head: Head, current: Manifest, pieces: Pieces) -> Session:
+    edits, untold = read_edits(store, current, lambda: _has_moved(store, head))
+    view = project(current, pieces.events, edits, head.manifest)
+    return _state(store, replace(view, unread=(*pieces.unread, *untold, *view.unread)))
+
+
+def _has_moved(store: Store, head: Head) -> bool:
+    return read_root(store, head.session)[0].sequence != head.sequence
+
+
 def _state(store: Store, session: Session) -> Session:
-    if session.state == "recording" and not journal_locked(store.journal_path(session.id)):
+    if session.state == "recording" and not journal_locked(store.journal_path(session.id), disk=store.disk):
         return replace(session, state="interrupted")
     return session
 
@@ -230,6 +270,6 @@ def _settled(store: Store, session: str, read: Callable[[Head, Manifest], _Resul
         # A journal that ended under the reader moved its last events into a chunk of the next manifest.
         if current.state != "recording" or read_root(store, session)[0].sequence == head.sequence:
             return result
-        if store.journal_path(session).exists():
+        if store.has_journal(session):
             return result
     raise Damaged(f"session {session} changes faster than it can be read", "try again")

@@ -1,16 +1,18 @@
-"""Making the catalog anew from heads, journals and blobs. Ledger and jobs are not touched.
+"""Making the catalog anew from heads, journals and blobs: first what lists show, then what can be searched for.
 
-Damaged heads are restored from their copies first, where those are whole.
+Ledger and jobs are not touched. Damaged heads are restored from their copies first, where those are whole. A kill in
+the middle leaves a catalog that the next one to refresh it completes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from pepys.errors import StorageProblem
-from pepys.store.catalog import Catalog
+from pepys.store.catalog import Catalog, Progress
 from pepys.store.store import Store
 
 
@@ -29,23 +31,51 @@ class Rebuilt:
     restored: tuple[Path, ...]
 
 
-def rebuild(store: Store, progress: Callable[[int, int], None] | None = None) -> Rebuilt:
-    """Restore damaged heads, empty the catalog and index every session.
+class Rebuilding:
+    """One making anew, in two steps: `rows`, then `text`; a context manager that closes the catalog."""
 
-    Args:
-        store: whose catalog.
-        progress: told `(done, total)` of the sessions.
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._catalog = Catalog(store)
+        self._restored: list[Path] = []
 
-    Returns:
-        What it then lists, and what could not be read.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._catalog.close()
+
+    def rows(self, progress: Progress | None = None) -> int:
+        """Restore damaged heads, empty the catalog and make every row; all sessions can then be used.
+
+        Returns:
+            How many are listed.
+
+        Raises:
+            StorageProblem: the home cannot be written.
+        """
+        store = self._store
+        if not store.writable:
+            raise StorageProblem(f"{store.path} cannot be written", "make it writable for you; reading works without")
+        self._restored = [path for session in store.heads.sessions() for path in store.heads.mend(session)]
+        self._catalog.clear()
+        self._catalog.refresh_rows(progress)
+        return self._catalog.count()
+
+    def text(self, progress: Progress | None = None) -> Rebuilt:
+        """Index all text; what the catalog then lists, and what could not be read."""
+        self._catalog.refresh_text(progress)
+        return Rebuilt(self._catalog.count(), dict(self._catalog.unread), tuple(self._restored))
+
+
+def rebuild(store: Store) -> Rebuilt:
+    """Both steps of `Rebuilding`.
 
     Raises:
         StorageProblem: the home cannot be written.
     """
-    if not store.writable:
-        raise StorageProblem(f"{store.path} cannot be written", "make it writable for you; reading works without")
-    restored = [path for session in store.heads.sessions() for path in store.heads.mend(session)]
-    with Catalog(store) as catalog:
-        catalog.clear()
-        catalog.refresh(progress)
-        return Rebuilt(catalog.count(), dict(catalog.unread), tuple(restored))
+    with Rebuilding(store) as making:
+        making.rows()
+        return making.text()

@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from pepys.errors import Busy, Damaged, NotFound, Partial, Usage
+from pepys.errors import Busy, Damaged, NotFound, Partial, StorageProblem, Usage
 from pepys.limits import STRAY_NS
 from pepys.model import events as ev
 from pepys.model.ids import is_session_id
-from pepys.model.manifest import ChunkRef, Manifest
+from pepys.model.manifest import Manifest
 from pepys.model.projection import project
 from pepys.model.session import Segment
-from pepys.store.chunks import encode_chunk
+from pepys.store.chunks import store_chunks
 from pepys.store.journal import Journal, journal_locked
-from pepys.store.reader import chunk_events, journal_events, load, read_root, session_ids
+from pepys.store.merging import finish_merges, merge_chunks
+from pepys.store.pieces import Pieces
+from pepys.store.reader import journal_events, load, no_levels, read_root, session_ids
 from pepys.store.remove import finish_removal, unfinished_removals
 from pepys.store.store import Store
 from pepys.store.trigger import reach
@@ -33,6 +35,7 @@ def recover_all(store: Store) -> list[str]:
     """
     store.blobs.discard_strays(store.clock.wall_ns() - STRAY_NS)
     _discard_notes(store)
+    finish_merges(store)
     for session in unfinished_removals(store):
         with contextlib.suppress(Partial, Damaged):
             finish_removal(store, session)
@@ -51,7 +54,7 @@ def _discard_notes(store: Store) -> None:
     """Delete the notes on sealed open files that sessions without a journal left: their chunks name every blob."""
     for name in store.blobs.noted():
         session = name.partition("-")[0]
-        if is_session_id(session) and not store.journal_path(session).exists():
+        if is_session_id(session) and not store.has_journal(session):
             with contextlib.suppress(Damaged, NotFound):
                 if read_root(store, session)[1].state != "recording":
                     store.blobs.forget_intent(name)
@@ -68,26 +71,27 @@ def recover(store: Store, session: str) -> bool:
         NotFound: no such session.
         Damaged: what it left does not open.
     """
-    path = store.journal_path(session)
-    if not path.exists():
+    if not store.has_journal(session):
         return _without_journal(store, session)
-    journal = Journal.open_for_append(path, store.keys)
+    journal = Journal.open_for_append(store.journal_path(session), store.keys, disk=store.disk)
     try:
         try:
             head, current = read_root(store, session)
         except NotFound:
             # It died before its first event was whole: nothing was recorded and nobody was told that anything was.
-            journal.remove()
             store.heads.forget_empty(session)
+            journal.remove()
             return False
-        if current.state != "recording" and not _holds_more(store, current):
+        if current.state == "deleted" or (current.state != "recording" and not _holds_more(store, current)):
             # The head moved on and the kill came before the journal was deleted.
             # Nor perhaps before the head's copy had moved on too.
             store.heads.mend(session)
-            store.blobs.discard_open(f"{session}-")
+            if current.state == "deleted" or _opens(store, current):
+                store.blobs.discard_open(f"{session}-")
             journal.remove()
             return False
         left = _Left(store, journal, current)
+        left.tell_lost()
         left.name_segments()
         ended = left.close()
         _seal(store, journal, current, left.tail, "completed" if ended else "interrupted", first=not head.sequence)
@@ -114,7 +118,7 @@ def finish(store: Store, session: str) -> None:
     if view.state == "completed":
         return
     with store.heads.lock(session):
-        if store.journal_path(session).exists():
+        if store.has_journal(session):
             raise Busy(f"session {session} is being recorded again", "stop that recording first")
         last = max((span.end_ns for span in view.spans), default=0)
         tail: list[ev.Event] = [
@@ -123,14 +127,14 @@ def finish(store: Store, session: str) -> None:
             if gap.reason == "crash" and gap.start_ns >= last
         ]
         tail.append(ev.SessionEnded(view.end_ns))
-        blob = store.blobs.put(encode_chunk(tail))
+        first = store.heads.manifest(session)[1].next_event
+        added = store_chunks(store.blobs, session, first, first + len(tail), tail)
 
         def change(current: Manifest) -> Manifest:
             if current.state != "interrupted":
                 raise Usage(f"session {session} is {current.state}", "pepys show tells its state")
-            end = current.next_event + len(tail)
-            chunks = (*current.chunks, ChunkRef(blob, current.next_event, end))
-            return replace(current, chunks=chunks, next_event=end, state="completed")
+            end = first + len(tail)
+            return replace(current, chunks=(*current.chunks, *added), next_event=end, state="completed")
 
         store.heads.update_locked(session, change)
 
@@ -141,17 +145,26 @@ class _Left:
     def __init__(self, store: Store, journal: Journal, current: Manifest) -> None:
         self._store = store
         self._journal = journal
-        self.tail = list(journal_events(store, current))
-        sealed: list[ev.Event] = []
+        pieces = Pieces(store, current, None, lambda: False)
+        pieces.read_chunks()
         # Without a chunk nobody can tell which open files belong to segments: they stay then.
-        self.whole = True
-        for chunk in current.chunks:
-            try:
-                sealed.extend(chunk_events(store, replace(current, chunks=(chunk,))))
-            except (Damaged, NotFound):
-                self.whole = False
-        self._events = [*sealed, *self.tail]
+        self.whole = not pieces.unread
+        sealed = len(pieces.events)
+        pieces.read_journal()
+        self.tail = pieces.events[sealed:]
+        self._unread = tuple(part for part in pieces.unread if part.what == "journal")
+        self._events = pieces.events
         self._view = project(current, self._events)
+
+    def tell_lost(self) -> None:
+        """Say which events of the journal nobody will ever read; a recovery that was cut short may have said it."""
+        told = {(event.first, event.end) for event in self.tail if isinstance(event, ev.EventsLost)}
+        wall_ns = self._store.clock.wall_ns()
+        for part in self._unread:
+            if (part.first, part.end) not in told:
+                end_ns = self._view.end_ns if part.end_ns is None else part.end_ns
+                self._append(ev.EventsLost(part.first, part.end, part.start_ns, end_ns, wall_ns))
+                reach("recover.lost")
 
     def name_segments(self) -> None:
         """Seal every open segment after its last journalled fragment."""
@@ -166,6 +179,9 @@ class _Left:
         if any(isinstance(event, ev.SessionEnded) for event in self._events):
             return True
         last = max((event.at_ns for event in self._events if isinstance(event, ev.SpanEnded)), default=0)
+        if not self.whole:
+            # A span may have begun in what does not open: the crash came after all that is known.
+            last = max(last, self._view.end_ns)
         for span in self._view.spans:
             if span.open:
                 last = max(span.start_ns, self._evidence_ns(span.span, span.start_ns))
@@ -229,14 +245,23 @@ class _Left:
 
 
 def _seal(store: Store, journal: Journal, current: Manifest, tail: list[ev.Event], state: str, *, first: bool) -> None:
-    blob = store.blobs.put(encode_chunk(tail))
     end = journal.next_event
+    added = store_chunks(store.blobs, current.session, current.next_event, end, tail)
 
     def change(now: Manifest) -> Manifest:
-        chunks = (*now.chunks, ChunkRef(blob, now.next_event, end)) if end > now.next_event else now.chunks
-        return replace(now, chunks=chunks, next_event=end, journal_offset=0, state=state)
+        return replace(now, chunks=(*now.chunks, *added), next_event=end, journal_offset=0, state=state)
 
     store.heads.update(current.session, change, current if first else None)
+    # What fails here can wait: nothing is lost without it.
+    with contextlib.suppress(StorageProblem, Damaged, NotFound):
+        merge_chunks(store, current.session)
+
+
+def _opens(store: Store, current: Manifest) -> bool:
+    """Whether every chunk opens: only then is it known what no segment needs."""
+    pieces = Pieces(store, current, no_levels, lambda: False)
+    pieces.read_chunks()
+    return not pieces.unread
 
 
 def _holds_more(store: Store, current: Manifest) -> bool:
@@ -249,7 +274,7 @@ def _without_journal(store: Store, session: str) -> bool:
     if state != "recording":
         return False
     with store.heads.lock(session):
-        if journal_locked(store.journal_path(session)) or store.journal_path(session).exists():
+        if journal_locked(store.journal_path(session), disk=store.disk) or store.has_journal(session):
             raise Busy(f"session {session} is being recorded", "stop it first")
 
         def change(now: Manifest) -> Manifest:

@@ -7,26 +7,20 @@ even one that a writer found to be equal to its own a moment ago.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
 from pepys.errors import Damaged, NotFound, Partial
 from pepys.limits import REUSE_GRACE_NS
-from pepys.model.ids import is_session_id
 from pepys.model.manifest import Edit, Manifest, encode_edits
 from pepys.store.edits import first_edit
-from pepys.store.files import remove_file, replace_file
 from pepys.store.journal import Journal
+from pepys.store.merging import finish_merges
 from pepys.store.reader import chunk_events, journal_events, live_sessions, no_levels, read_root, session_ids
 from pepys.store.references import event_reference, root_references
-from pepys.store.sealing import open_small, seal_small
+from pepys.store.removals import REMOVAL, drop_list, listed_sessions, read_list, write_list
 from pepys.store.store import Store
 from pepys.store.trigger import reach
-
-MAGIC: Final = b"PPRM"
-INFO: Final = "pepys removal"
 
 
 def remove(store: Store, session: str) -> int:
@@ -46,10 +40,11 @@ def remove(store: Store, session: str) -> int:
         raise NotFound(f"session {session} was deleted already", "pepys list shows what there is")
     for unfinished in unfinished_removals(store):
         finish_removal(store, unfinished)
-    journal = Journal.open_for_append(path, store.keys) if path.exists() else None
+    finish_merges(store)
+    journal = Journal.open_for_append(path, store.keys, disk=store.disk) if store.has_journal(session) else None
     try:
         blobs = sorted({*_blobs(store, session, strict=False), *([head.previous] if head.previous else [])})
-        _write_list(store, session, blobs)
+        write_list(store, session, REMOVAL, blobs)
         freed = journal.offset if journal else 0
         _bury(store, session, current)
         reach("remove.buried")
@@ -64,8 +59,7 @@ def remove(store: Store, session: str) -> int:
 
 def unfinished_removals(store: Store) -> list[str]:
     """The sessions whose removal was cut short."""
-    folder = store.path / "removing"
-    return sorted(path.name for path in folder.glob("*") if is_session_id(path.name)) if folder.is_dir() else []
+    return listed_sessions(store, REMOVAL)
 
 
 def finish_removal(store: Store, session: str) -> int:
@@ -74,19 +68,16 @@ def finish_removal(store: Store, session: str) -> int:
     Raises:
         Partial: as `remove`; the list stays.
     """
-    path = store.path / "removing" / session
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    blobs = read_list(store, session, REMOVAL)
+    if blobs is None:
         return 0
-    plain = open_small(store.keys.head_key, MAGIC, f"{INFO} {session}", data, f"the list {path}")
     freed, waiting = 0, list[str]()
     if read_root(store, session)[1].state == "deleted":
-        freed, waiting = _free(store, json.loads(plain))
+        freed, waiting = _free(store, blobs)
     if waiting:
-        _write_list(store, session, waiting)
+        write_list(store, session, REMOVAL, waiting)
     else:
-        remove_file(path)
+        drop_list(store, session, REMOVAL)
     return freed
 
 
@@ -136,6 +127,8 @@ def _blobs(store: Store, session: str, *, strict: bool) -> Iterator[str]:
         head, current = read_root(store, session)
         for reference in root_references(head, current):
             yield reference.blob
+        if current.state == "deleted":
+            return  # a kill may have left its journal, which keeps nothing any more
         for event in (*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)):
             found = event_reference(event)
             if found is not None:
@@ -143,11 +136,6 @@ def _blobs(store: Store, session: str, *, strict: bool) -> Iterator[str]:
     except (Damaged, NotFound):
         if strict:
             raise
-
-
-def _write_list(store: Store, session: str, blobs: list[str]) -> None:
-    data = seal_small(store.keys.head_key, MAGIC, f"{INFO} {session}", json.dumps(blobs).encode())
-    replace_file(store.path / "removing" / session, data, "remove.list")
 
 
 def _bury(store: Store, session: str, current: Manifest) -> None:

@@ -16,6 +16,9 @@ COLUMNS: Final = (
     "bytes_on_disk", "cost_nanos", "enrichment_state", "detail", "sequence",
 )  # fmt: skip
 
+SHOWN_STAGE: Final = "summary"
+"""The stage whose artifacts a row is made of; all others are for searching."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -84,7 +87,7 @@ def to_columns(row: Row) -> dict[str, Any]:
     columns: dict[str, Any] = {name: getattr(row, name) for name in COLUMNS if name not in {"tags", "detail"}}
     columns["tags"] = json.dumps(row.tags, ensure_ascii=False)
     columns["detail"] = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
-    return {name: _storable(columns[name]) for name in COLUMNS}
+    return {name: storable(value) if isinstance(value, str) else value for name, value in columns.items()}
 
 
 def from_columns(columns: tuple[Any, ...]) -> Row:
@@ -97,9 +100,9 @@ def from_columns(columns: tuple[Any, ...]) -> Row:
     return Row(**values, poster=detail["poster"])
 
 
-def _storable(value: object) -> object:
+def storable(text: str) -> str:
     """Text without what no database takes: half of a surrogate pair may stand in a name that a file system gave."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _apps(session: Session) -> tuple[tuple[int, int, str], ...]:

@@ -1,7 +1,7 @@
 """The tables of the databases, as SQLAlchemy metadata. Imported only to make a database or to work on jobs and money.
 
-The catalog is derived: another version of it is not migrated but made again. Jobs may be lost with no harm; the ledger
-is truth.
+What stands here is the newest version of each (`versions`); `migrations` brings older ones to it, and tests prove that
+both ways lead to the same tables. The catalog is derived, jobs may be lost with no harm; the ledger is truth.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import DDL, BigInteger, Column, Index, Integer, MetaData, Table, Text, event
-
-CATALOG_VERSION: Final = 1
+from sqlalchemy import DDL, BigInteger, Column, Index, Integer, MetaData, Table, Text, event, text
 
 catalog: Final = MetaData()
 work: Final = MetaData()
@@ -35,7 +33,21 @@ sessions: Final = Table(
     Column("detail", Text, nullable=False),  # a JSON object: what a list shows beside the columns
     Column("sequence", BigInteger, nullable=False),
     Column("stamp", Text, nullable=False),  # of heads and journal, when the row was made
-    Index("sessions_started", "started_wall_ns"),
+    Column("glance", BigInteger, nullable=False, server_default=text("0")),  # of the folder of heads; 0: look closer
+    Column("text_stamp", Text, nullable=False, server_default=text("''")),  # as `stamp`, when the text was indexed
+    Index("sessions_listed", "started_wall_ns", "id", sqlite_where=text("state != 'deleted'")),
+    Index("sessions_by_state", "state", "started_wall_ns", "id"),
+    Index("sessions_glanced", "id", "glance"),
+    Index("sessions_untold", "id", sqlite_where=text("text_stamp != stamp")),
+)  # fmt: skip
+
+session_tags: Final = Table(
+    "session_tags", catalog,
+    Column("tag", Text, primary_key=True),
+    Column("started_wall_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("session", Text, primary_key=True),
+    Index("session_tags_session", "session"),
+    sqlite_with_rowid=False,
 )  # fmt: skip
 
 documents: Final = Table(
@@ -88,7 +100,9 @@ jobs: Final = Table(
     Column("claimed_pid", Integer),
     Column("claimed_start", Text),
     Column("claimed_boot", Text),
-    Index("jobs_state", "state", "priority"),
+    Index("jobs_next", "state", "priority", "created_wall_ns", "id"),
+    Index("jobs_of_session", "session", "created_wall_ns", "id"),
+    Index("jobs_made", "created_wall_ns", "id"),
 )  # fmt: skip
 
 spends: Final = Table(
@@ -99,7 +113,16 @@ spends: Final = Table(
     Column("key", Text, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
     Column("wall_ns", BigInteger, nullable=False),
-    Index("spends_session", "session"),
+    Index("spends_cost", "session", "cost_nanos"),
 )  # fmt: skip
+
+# What was spent stays as it was written, also for whoever opens the file with another program.
+_APPEND_ONLY: Final = tuple(
+    f"CREATE TRIGGER spends_no_{action.lower()} BEFORE {action} ON spends BEGIN "
+    "SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    for action in ("UPDATE", "DELETE")
+)
+for _statement in _APPEND_ONLY:
+    event.listen(spends, "after_create", _ddl(_statement).execute_if(dialect="sqlite"))
 
 METADATA: Final = {"catalog": catalog, "work": work, "ledger": ledger}

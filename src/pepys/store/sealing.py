@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pepys.errors import Damaged
-from pepys.limits import SEALED_FRAME_BYTES
+from pepys.limits import SEALED_FRAME_BYTES, SEALED_FRAMES
 
 SALT_BYTES: Final = 16
 TAG_BYTES: Final = 16
@@ -46,9 +46,16 @@ class Sealer:
         self._cipher = AESGCM(derive(key, info, self.salt))
 
     def seal(self, plaintext: bytes) -> bytes:
-        """The next frame: its length, then ciphertext and tag."""
-        sealed = self._cipher.encrypt(_NONCE.pack(self.count), plaintext, self.salt)
-        self.count += 1
+        """The next frame: its length, then ciphertext and tag.
+
+        Raises:
+            OverflowError: as many frames as one key may seal are sealed; nothing in pepys seals as many.
+        """
+        if self.count >= SEALED_FRAMES:
+            raise OverflowError("this opening of a file has sealed all the frames that its key may seal")
+        # Counted first: a number that was tried is used up, whatever becomes of it.
+        number, self.count = self.count, self.count + 1
+        sealed = self._cipher.encrypt(_NONCE.pack(number), plaintext, self.salt)
         return LENGTH.pack(len(sealed)) + sealed
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,13 @@ from pepys.store.query import Term, bigrams, clean_text, marks, parse
 
 _BEFORE_CHARS = 50
 _COLUMNS = "session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot"
+# One statement for many rows: after each statement that sets off a trigger, FTS5 writes out what it has gathered, which
+# takes as long as the indexing itself; and Python's other threads go on while one statement runs.
+_INSERT = (
+    f"INSERT INTO documents ({_COLUMNS}) SELECT {', '.join(f'value ->> {n}' for n in range(10))} FROM json_each(?)"
+)
+_BATCH_CHARS = 1 << 20
+_Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class FtsIndex:
         What is there already is left alone: an edit touches one document, and indexing text is what costs.
         """
         wanted = Counter(
-            (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, d.app, d.text, bigrams(d.text),
+            (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, clean_text(d.app), d.text, bigrams(d.text),
              parts_json(d), d.shot)
             for d in documents
         )  # fmt: skip
@@ -98,9 +105,8 @@ class FtsIndex:
             else:
                 gone.append((number,))
         self._connection.executemany("DELETE FROM documents WHERE id = ?", gone)
-        self._connection.executemany(
-            f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", list(wanted.elements())
-        )
+        for batch in _batches(wanted.elements()):
+            self._connection.execute(_INSERT, (json.dumps(batch, ensure_ascii=False, separators=(",", ":")),))
 
     def forget(self, session: str) -> None:
         """Drop all documents of a session."""
@@ -163,6 +169,20 @@ class FtsIndex:
         return [row for number in found for row in self._connection.execute(statement, (number,))]
 
 
+def _batches(rows: Iterable[_Values]) -> Iterator[list[_Values]]:
+    """Rows, as many at a time as a few megabytes hold."""
+    batch: list[_Values] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str))
+        if size >= _BATCH_CHARS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def _condition(term: Term) -> tuple[str, list[str]]:
     """The SQL that is true of the documents that hold a term."""
     found = [(name, match) for name, match in
@@ -178,7 +198,8 @@ def _narrowing(filters: Filters) -> tuple[list[str], list[Any]]:
         "d.session = ?": filters.session,
         "d.kind = ?": filters.kind,
         "lower(d.app) = lower(?)": filters.app,
-        "EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?)": filters.tag,
+        "EXISTS (SELECT 1 FROM session_tags t"
+        " WHERE t.tag = ? AND t.started_wall_ns = s.started_wall_ns AND t.session = s.id)": filters.tag,
         # A text that came before the first moment and was still there then counts.
         "s.started_wall_ns + d.end_ns >= ?": filters.from_ns,
         "d.wall_ns < ?": filters.to_ns,

@@ -6,7 +6,6 @@ Owns where things lie in a home. Opening makes a home when asked to; reading nee
 from __future__ import annotations
 
 import logging
-import os
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pepys.config import config_dir as default_config_dir
 from pepys.errors import NotFound, StorageProblem
 from pepys.model.ids import is_session_id
 from pepys.store.blobs import BlobStore
+from pepys.store.disk import DISK, Disk
 from pepys.store.files import make_folder
 from pepys.store.heads import Heads
 from pepys.store.keys import StoreKeys, open_keys
@@ -31,14 +31,16 @@ class Store:
         clock: the time.
         blobs: its blobs.
         heads: its heads.
+        disk: what its files lie on; databases are written by SQLite.
     """
 
-    def __init__(self, path: Path, keys: StoreKeys, clock: Clock) -> None:
+    def __init__(self, path: Path, keys: StoreKeys, clock: Clock, *, disk: Disk = DISK) -> None:
         self.path = path
         self.keys = keys
         self.clock = clock
-        self.blobs = BlobStore(path, keys)
-        self.heads = Heads(path, keys, self.blobs)
+        self.disk = disk
+        self.blobs = BlobStore(path, keys, disk=disk)
+        self.heads = Heads(path, keys, self.blobs, disk=disk)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class Store:
     @cached_property
     def writable(self) -> bool:
         """Whether this user may write here; a full disk shows only on writing."""
-        return os.access(self.path, os.W_OK)
+        return self.disk.is_writable(self.path)
 
     def journal_path(self, session: str) -> Path:
         """Where the journal of a session being recorded lies.
@@ -60,6 +62,10 @@ class Store:
             raise NotFound(f"{session[:80]!r} is no session id", "pepys list shows the ids")
         return self.path / "journals" / f"{session}.journal"
 
+    def has_journal(self, session: str) -> bool:
+        """Whether a session has a journal."""
+        return self.disk.exists(self.journal_path(session))
+
     def database_path(self, name: str) -> Path:
         """Where a database (`catalog`, `work`, `ledger`) lies."""
         return self.path / f"{name}.db"
@@ -67,14 +73,20 @@ class Store:
     def journal_sizes(self) -> dict[str, int]:
         """The sessions that have a journal, with its bytes."""
         try:
-            with os.scandir(self.path / "journals") as entries:
-                found = [(entry.name.removesuffix(".journal"), entry) for entry in entries if entry.name[0] != "."]
-                return {name: entry.stat().st_size for name, entry in found if is_session_id(name)}
+            found = [(name.removesuffix(".journal"), stat) for name, stat in self.disk.stats(self.path / "journals")]
         except FileNotFoundError:
             return {}
+        return {name: stat.st_size for name, stat in found if is_session_id(name)}
 
 
-def open_store(home: Path, *, create: bool = True, clock: Clock | None = None, config_dir: Path | None = None) -> Store:
+def open_store(
+    home: Path,
+    *,
+    create: bool = True,
+    clock: Clock | None = None,
+    config_dir: Path | None = None,
+    disk: Disk = DISK,
+) -> Store:
     """Open the home at `home`.
 
     Args:
@@ -82,6 +94,7 @@ def open_store(home: Path, *, create: bool = True, clock: Clock | None = None, c
         create: make folder and keys when there is no store yet.
         clock: the time; the system's unless given.
         config_dir: where the master key lies; the user's config folder unless given.
+        disk: what its files lie on; the keys are read and made on the real one.
 
     Raises:
         StorageProblem: the home is no folder, or cannot be made.
@@ -89,12 +102,12 @@ def open_store(home: Path, *, create: bool = True, clock: Clock | None = None, c
         KeyProblem: the master key is missing or another one.
         Damaged: the store's wrapped key is damaged beyond its copies.
     """
-    if home.exists() and not home.is_dir():
+    if disk.exists(home) and not disk.is_folder(home):
         raise StorageProblem(f"{home} is a file, not a folder", "name another folder with --home")
     if create:
-        make_folder(home)
+        make_folder(home, disk)
     keys = open_keys(home, config_dir or default_config_dir(), create=create)
     for notice in keys.notices:
         # Reaches stderr wherever no log is set up: whoever opens the store hears of it, once.
         _LOG.warning("pepys: %s", notice)
-    return Store(home, keys, clock or SystemClock())
+    return Store(home, keys, clock or SystemClock(), disk=disk)

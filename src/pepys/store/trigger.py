@@ -1,8 +1,10 @@
 """Named points at which a test can kill this process, or make its disk slow.
 
-Code calls `reach("blob.renamed")` after each step that reaches the disk. Nothing happens unless PEPYS_TEST_KILL names
-that point (`name`, or `name:3` for the third time it is reached): then the process dies at once, as from kill -9. While
-the file that PEPYS_TEST_SLOW names is there, each `synced` lasts as many milliseconds longer as it says.
+Code calls `reach("blob.renamed")` after each step that reaches the disk; the seam to the disk calls `about` before each
+call that changes it, which reaches `blobs.replace` (the folder, the call). Nothing happens unless PEPYS_TEST_KILL names
+that point (`name`, `name:3` for the third time it is reached, or `any:3` for the third point of all): then the process
+dies at once, as from kill -9. While the file that PEPYS_TEST_SLOW names is there, each `synced` lasts as many
+milliseconds longer as it says.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pepys.clock import SystemClock
 
 VARIABLE: Final = "PEPYS_TEST_KILL"
 SLOW: Final = "PEPYS_TEST_SLOW"
+ANY: Final = "any"
+_AREAS: Final = ("open", "blobs", "heads", "journals", "keys", "removing", "locks")
 _TARGET = os.environ.get(VARIABLE, "")
 _SLOW = os.environ.get(SLOW, "")
 seen: Counter[str] = Counter()
@@ -38,11 +42,28 @@ def reach(point: str) -> None:
         return
     name, _, count = _TARGET.partition(":")
     seen[point] += 1
-    if name == point and seen[point] == int(count or 1):
+    times = seen.total() if name == ANY else seen[point] if name == point else 0
+    if times == int(count or 1):
         # No clean-up, no flushing, no exit handlers: what a kill leaves is what the test looks at.
         if sys.platform != "win32":
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(137)
+
+
+def about(call: str, where: Path | int) -> None:
+    """Reach the point just before a call that changes the disk: of a path, or of an open file."""
+    if _TARGET:
+        reach(f"{_area(where)}.{call}")
+
+
+def _area(where: Path | int) -> str:
+    """The folder of a home that a path, or an open file, lies in."""
+    if isinstance(where, int):
+        try:
+            where = Path(f"/proc/self/fd/{where}").readlink()
+        except OSError:
+            return "file"
+    return next((name for name in reversed(where.parts) if name in _AREAS), "home")
 
 
 def _wait() -> None:

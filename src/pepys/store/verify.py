@@ -7,21 +7,27 @@ looked at again. It tells damage in the words of the user: session, track, time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pepys.clock import rfc3339
 from pepys.errors import Damaged, NotFound
-from pepys.model.events import Event, SegmentSealed
+from pepys.model.events import Event, EventsLost, SegmentSealed
 from pepys.model.manifest import Head, Manifest, decode_edits
 from pepys.model.projection import project
 from pepys.store.chunks import decode_chunk, decode_json
-from pepys.store.journal import JournalReader
+from pepys.store.journal_reader import JournalReader
+from pepys.store.key_wrapping import is_whole
+from pepys.store.key_wrapping import read_journal as read_wrapping
 from pepys.store.keys import damaged_copies
 from pepys.store.ledger import Ledger
+from pepys.store.pieces import Pieces
 from pepys.store.reader import read_root, session_ids
 from pepys.store.references import Reference, event_reference, root_references
+from pepys.store.removals import MERGE, REMOVAL, listed_sessions, read_list
 from pepys.store.store import Store
 
 _TRIES = 3
+_HEADER = "its header is damaged; its name and its records still tell what it is"
 Progress = Callable[[int, int], None]
 
 
@@ -46,7 +52,9 @@ class Report:
         sessions: how many were looked at; deleted ones count, as their tombstones are kept.
         blobs: how many different ones were proven or found damaged.
         bytes: their plaintext.
-        unreferenced: blobs that nothing refers to: garbage, not damage. Only counted over all sessions.
+        unreferenced: blobs that nothing refers to: garbage, not damage; or, where events do not open, of those. Only
+            counted over all sessions.
+        lost: what earlier damage cost for good: all that is stored now is whole, and no backup of it has more.
     """
 
     damages: tuple[Damage, ...]
@@ -55,6 +63,7 @@ class Report:
     bytes: int
     unreferenced: int = 0
     unreferenced_bytes: int = 0
+    lost: tuple[Damage, ...] = ()
 
 
 @dataclass
@@ -67,6 +76,7 @@ class _Proof:
     sizes: dict[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
+    lost: list[Damage] = field(default_factory=list)
 
     def read(self, blob: str) -> bytes | None:
         """Prove a blob, once; its content, or None when it is damaged or missing."""
@@ -115,7 +125,8 @@ def verify(store: Store, session: str | None = None, progress: Progress | None =
                 unreferenced_bytes += store.blobs.file_bytes(blob)
     proven = set(proof.sizes) | set(proof.problems)
     total = sum(proof.sizes.values())
-    return Report(tuple(damages), len(sessions), len(proven), total, unreferenced, unreferenced_bytes)
+    lost = tuple(dict.fromkeys(proof.lost))
+    return Report(tuple(damages), len(sessions), len(proven), total, unreferenced, unreferenced_bytes, lost)
 
 
 def _store_damage(store: Store) -> Iterator[Damage]:
@@ -126,6 +137,12 @@ def _store_damage(store: Store) -> Iterator[Damage]:
             yield Damage(None, "key", f"{path} is damaged or missing")
     for problem in Ledger(store).problems():
         yield Damage(None, "ledger", problem)
+    for kind in (REMOVAL, MERGE):
+        for session in listed_sessions(store, kind):
+            try:
+                read_list(store, session, kind)
+            except Damaged as error:
+                yield Damage(session, "blobs to free", error.message)
 
 
 def _session_damage(proof: _Proof, session: str) -> list[Damage]:
@@ -154,18 +171,29 @@ def _damaged_heads(store: Store, session: str) -> Iterator[Damage]:
 
 def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:
     session = current.session
-    events: list[Event] = []
+    pieces, chunks = Pieces(proof.store, current, None, lambda: False), {chunk.blob: chunk for chunk in current.chunks}
+    untold: list[Damage] = []
     for reference in root_references(head, current):
-        data = proof.read(reference.blob)
-        if data is None:
-            yield _damage(session, reference, proof.problems[reference.blob])
-            continue
-        try:
-            _check_content(current, reference.blob, data, events)
-        except ValueError as error:
-            yield _damage(session, reference, str(error))
+        data, chunk = proof.read(reference.blob), chunks.get(reference.blob)
+        problem = proof.problems[reference.blob] if data is None else ""
+        if data is not None:
+            try:
+                pieces.take(_content(current, reference.blob, data))
+            except ValueError as error:
+                problem = str(error)
+        if problem and chunk is not None:
+            pieces.passed_over("events", chunk.first, chunk.end)
+            untold.append(_damage(session, reference, problem))
+        elif problem:
+            yield _damage(session, reference, problem)
     yield from _numbering(current)
-    yield from _journal(proof, current, events)
+    yield from _journal(proof, current, pieces)
+    # What follows a chunk that does not open tells when that one ended.
+    times = {str(part): part for part in pieces.unread}
+    for damage in untold:
+        yield replace(damage, start_ns=times[damage.what].start_ns, end_ns=times[damage.what].end_ns)
+    events = pieces.events
+    proof.lost.extend(_lost(session, event) for event in events if isinstance(event, EventsLost))
     told: set[str] = set()
     for event in events:
         for damage in _event(proof, session, event):
@@ -188,30 +216,45 @@ def _numbering(current: Manifest) -> Iterator[Damage]:
         yield Damage(current.session, "manifest", f"events {expected} to {current.next_event} are in no chunk")
 
 
-def _journal(proof: _Proof, current: Manifest, events: list[Event]) -> Iterator[Damage]:
+def _lost(session: str, event: EventsLost) -> Damage:
+    problem = f"events {event.first} to {event.end} could not be read when it was recovered, {rfc3339(event.wall_ns)}"
+    return Damage(session, "journal", problem, None, event.start_ns, event.end_ns)
+
+
+def _journal(proof: _Proof, current: Manifest, pieces: Pieces) -> Iterator[Damage]:
     path = proof.store.journal_path(current.session)
-    if not path.exists():
+    if not proof.store.has_journal(current.session):
         return
     try:
-        reader = JournalReader(path, proof.store.keys)
-        events.extend(event for _, event in reader.read() if reader.next_event > current.next_event)
+        reader = JournalReader(path, proof.store.keys, disk=proof.store.disk)
+        pieces.read_on(reader)
     except NotFound:
         return
     except Damaged as error:
         yield Damage(current.session, "journal", error.message)
         return
+    lost = [part for part in pieces.unread if part.what == "journal"]
+    for part in lost:
+        places = ", ".join(str(offset) for offset in reader.damaged if offset)
+        problem = f"{part} do not open: damaged at byte {places}"
+        yield Damage(current.session, "journal", problem, None, part.start_ns, part.end_ns)
     for offset in reader.damaged:
-        yield Damage(current.session, "journal", f"the record at byte {offset} does not open")
+        what = f"the record at byte {offset} does not open, or a bit of its frame is wrong" if offset else _HEADER
+        if not (offset and lost):
+            yield Damage(current.session, "journal", what)
+    if not is_whole(read_wrapping(path, proof.store.disk)):
+        yield Damage(current.session, "journal", "its copy of the wrapped key is damaged")
 
 
-def _check_content(current: Manifest, blob: str, data: bytes, events: list[Event]) -> None:
-    """What a root names is what it should be inside its blob; a chunk's events are added to `events`."""
+def _content(current: Manifest, blob: str, data: bytes) -> list[Event]:
+    """See that what a root names is what it should be inside its blob; the events of a chunk."""
     if any(blob == chunk.blob for chunk in current.chunks):
-        events.extend(decode_chunk(data))
-    elif any(blob == artifact.blob for artifact in current.artifacts):
+        return list(decode_chunk(data))
+    if any(blob == artifact.blob for artifact in current.artifacts):
         decode_json(data)
     elif blob in current.edits.values():
         decode_edits(data)
+    return []
 
 
 def _event(proof: _Proof, session: str, event: Event) -> Iterator[Damage]:
@@ -261,7 +304,7 @@ def _nameless_segments(current: Manifest, events: list[Event]) -> Iterator[Damag
 def _sealed_meanwhile(proof: _Proof, session: str, track: str, n: int) -> bool:
     """Whether a segment got its name after the journal was read; a dead recorder may have left it half way there."""
     try:
-        reader = JournalReader(proof.store.journal_path(session), proof.store.keys)
+        reader = JournalReader(proof.store.journal_path(session), proof.store.keys, disk=proof.store.disk)
     except NotFound:
         return True
     events = [event for _, event in reader.read()]

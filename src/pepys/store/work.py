@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.engine import Row
@@ -27,6 +27,7 @@ from pepys.store.store import Store
 from pepys.store.trigger import reach
 from pepys.store.waiting import ENDED
 
+_NEXT: Final = (jobs.c.priority, jobs.c.created_wall_ns, jobs.c.id)
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -109,7 +110,7 @@ class WorkQueue:
             wanted = select(jobs).where(jobs.c.state == "queued")
             if job is not None:
                 wanted = wanted.where(jobs.c.id == job)
-            found = connection.execute(wanted.order_by(jobs.c.priority, jobs.c.created_wall_ns, jobs.c.id)).first()
+            found = connection.execute(wanted.order_by(*_NEXT).limit(1)).first()
             if found is None:
                 return None
             values = {

@@ -182,7 +182,7 @@ async def post_stop(session_id: str, service: Service) -> Response:
 
 def _list(service: Services, filters: dict[str, Any], limit: int, offset: int) -> dict[str, Any]:
     with Catalog(service.store) as catalog:
-        catalog.refresh()
+        catalog.refresh_rows()
         total = catalog.count(**filters)
         rows = catalog.list(**filters, limit=limit, offset=offset)
     return {"total": total, "sessions": [row_of_catalog(row) for row in rows]}
@@ -200,7 +200,7 @@ def _extras(service: Services, session: Session) -> Extras:
             size = catalog.get(session.id).bytes_on_disk
         except NotFound:
             # Whoever changes a session tells the catalog; only what it was never told needs a look at all heads.
-            catalog.refresh()
+            catalog.refresh_rows()
             size = catalog.get(session.id).bytes_on_disk
     return Extras(size, enrichment_state(session, _running(service, session.id)))
 

@@ -1,0 +1,115 @@
+"""Group commit: callers that ask for durability at the same time share one sync of the disk.
+
+Of those that wait one leads: it writes what all of them brought, in the order in which they came, makes it durable and
+tells each. Who comes meanwhile waits for the next turn, which one of them leads. Nobody is told that something is
+durable before it is; an error reaches every caller whose events were part of that turn, and of none of them anything
+counts. At most one entry a waiting thread is held.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+
+from pepys.errors import StorageProblem
+from pepys.model.events import Event
+
+Write = Callable[[tuple[Event, ...]], None]
+"""Writes events and makes them durable, all of them or none."""
+
+
+class _Waiting:
+    """One caller: what it brought, and what it is told."""
+
+    __slots__ = ("done", "error", "events", "leads")
+
+    def __init__(self, events: tuple[Event, ...]) -> None:
+        self.events = events
+        self.error: BaseException | None = None
+        self.leads = False
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class GroupCommit:
+    """Turns of writing, for any number of threads."""
+
+    def __init__(self, write: Write) -> None:
+        """`write` is called by one thread at a time."""
+        self._write = write
+        self._lock = threading.Lock()
+        self._queue: list[_Waiting] = []
+        self._led = False
+
+    def commit(self, events: tuple[Event, ...]) -> None:
+        """Return when the events are durable, together with those of others.
+
+        Raises:
+            StorageProblem: they are not, and do not count.
+            ValueError: one of them cannot be written at all; those of others are not concerned.
+        """
+        mine = _Waiting(events)
+        with self._lock:
+            self._queue.append(mine)
+            mine.leads = not self._led
+            self._led = True
+        if not mine.leads:
+            self._wait(mine)
+        if mine.leads:
+            self._lead(mine)
+        if mine.error is not None:
+            raise mine.error
+
+    def _wait(self, mine: _Waiting) -> None:
+        try:
+            mine.done.acquire()
+        except BaseException:
+            # An interrupt of this thread must not leave the others without one who leads.
+            with self._lock:
+                leads = mine.leads
+                if not leads and mine in self._queue:
+                    self._queue.remove(mine)
+            if leads:
+                self._lead(mine)
+            raise
+
+    def _lead(self, mine: _Waiting) -> None:
+        """One turn: everything that waits now."""
+        with self._lock:
+            turn, self._queue = self._queue, []
+        try:
+            self._serve(turn)
+        except BaseException as problem:  # noqa: BLE001 - an interrupt too: all that wait are told
+            for one in turn:
+                one.error = problem if one is mine else _told(problem)
+        finally:
+            with self._lock:
+                following = self._queue[0] if self._queue else None
+                self._led = following is not None
+                if following is not None:
+                    following.leads = True
+            # The disk is kept busy first.
+            if following is not None:
+                following.done.release()
+            for one in turn:
+                if one is not mine:
+                    one.done.release()
+
+    def _serve(self, turn: list[_Waiting]) -> None:
+        try:
+            self._write(tuple(event for one in turn for event in one.events))
+        except ValueError:
+            # Nothing was written. Of one that cannot be, only who brought it is told.
+            for one in turn:
+                try:
+                    self._write(one.events)
+                except ValueError as error:
+                    one.error = error
+
+
+def _told(problem: BaseException) -> BaseException:
+    """An error for another thread: each raises one of its own."""
+    if isinstance(problem, Exception):
+        return copy.copy(problem)
+    return StorageProblem("the event was not written: the program is being ended", "give it again")

@@ -1,0 +1,141 @@
+"""Merging a session's small chunks into few, so that a long recording stays a handful of blobs.
+
+A recording seals a chunk every few minutes; when a dozen have come together, and when the session ends or is
+recovered, neighbours are packed into one. Only chunks that bear the session's name (`chunks.owner`) are touched: no
+other session can refer to those, so that the replaced ones may go at once.
+
+Invariants: a list of the blobs concerned (`removing/SESSION.chunks`) is durable before the first new one; the head
+moves on before the first old one goes; of what a kill leaves, everything on the list that no manifest names is deleted
+by `finish_merges`. A merge is made by whoever holds the journal's lock, so that no two merge one session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pepys.errors import Damaged, NotFound
+from pepys.limits import CHUNK_MERGED_BYTES, CHUNK_MERGED_PLAIN_BYTES
+from pepys.model.manifest import ChunkRef, Manifest
+from pepys.store.chunks import decompress, owner, pack
+from pepys.store.journal import journal_locked
+from pepys.store.removals import MERGE, drop_list, listed_sessions, read_list, write_list
+from pepys.store.store import Store
+from pepys.store.trigger import reach
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbours that become one chunk."""
+
+    old: tuple[ChunkRef, ...]
+    data: bytes
+
+    def ref(self, blob: str) -> ChunkRef:
+        """The chunk in their place."""
+        return ChunkRef(blob, self.old[0].first, self.old[-1].end)
+
+
+def merge_chunks(store: Store, session: str, least: int = 2) -> bool:
+    """Pack what is small; returns whether anything was.
+
+    Args:
+        store: where.
+        session: whose chunks.
+        least: nothing is done for fewer small chunks than these.
+
+    Raises:
+        NotFound: no such session.
+        StorageProblem: it cannot be written; the session is as it was.
+        Damaged: a chunk does not open; the session is as it was.
+    """
+    current = store.heads.manifest(session)[1]
+    if sum(_is_small(store, chunk) for chunk in current.chunks) < least:
+        return False
+    runs = list(_runs(store, current))
+    if not runs:
+        return False
+    new = {store.blobs.id_of(run.data): run for run in runs}
+    old = {chunk.blob for run in runs for chunk in run.old} - set(new)
+    write_list(store, session, MERGE, sorted({*old, *new}))
+    reach("merge.listed")
+    for run in runs:
+        store.blobs.put(run.data)
+    reach("merge.stored")
+    replaced = {run.old: run.ref(blob) for blob, run in new.items()}
+    store.heads.update(session, lambda now: replace(now, chunks=_exchanged(now.chunks, replaced)))
+    reach("merge.moved")
+    _finish(store, session)
+    return True
+
+
+def finish_merges(store: Store) -> int:
+    """Free what merges that were cut short left; returns the bytes freed. Those of living recorders are left alone."""
+    freed = 0
+    for session in listed_sessions(store, MERGE):
+        if not journal_locked(store.journal_path(session), disk=store.disk):
+            # A session that does not open keeps its blobs; `verify` tells of it.
+            with contextlib.suppress(Damaged, NotFound):
+                freed += _finish(store, session)
+    return freed
+
+
+def _finish(store: Store, session: str) -> int:
+    blobs = read_list(store, session, MERGE)
+    if blobs is None:
+        return 0
+    freed = 0
+    kept = {chunk.blob for chunk in store.heads.manifest(session)[1].chunks}
+    for blob in blobs:
+        if blob not in kept:
+            freed += store.blobs.delete(blob)
+            reach("merge.freed")
+    drop_list(store, session, MERGE)
+    return freed
+
+
+def _runs(store: Store, current: Manifest) -> Iterator[_Run]:
+    """Neighbours that are small and the session's own, as many together as a merged chunk may hold."""
+    old: list[ChunkRef] = []
+    texts: list[bytes] = []
+    packed = plain = 0
+    for chunk in current.chunks:
+        text = _own_text(store, current.session, chunk)
+        size = store.blobs.file_bytes(chunk.blob)
+        full = packed + size > CHUNK_MERGED_BYTES or plain + len(text or b"") > CHUNK_MERGED_PLAIN_BYTES
+        if text is None or full:
+            if len(old) > 1:
+                yield _Run(tuple(old), pack(current.session, texts))
+            old, texts, packed, plain = [], [], 0, 0
+        if text is not None:
+            old.append(chunk)
+            texts.append(text)
+            packed, plain = packed + size, plain + len(text)
+    if len(old) > 1:
+        yield _Run(tuple(old), pack(current.session, texts))
+
+
+def _own_text(store: Store, session: str, chunk: ChunkRef) -> bytes | None:
+    """What a small chunk of this session says; None of a large one, or of one that another session may share."""
+    if not _is_small(store, chunk):
+        return None
+    try:
+        text = decompress(store.blobs.read(chunk.blob))
+    except (NotFound, ValueError) as error:
+        raise Damaged(f"a chunk of session {session}: {error}", "pepys verify tells what is damaged") from error
+    return text if owner(text) == session else None
+
+
+def _is_small(store: Store, chunk: ChunkRef) -> bool:
+    # A merged chunk that is nearly full is left alone, rather than written again for little.
+    return store.blobs.file_bytes(chunk.blob) < CHUNK_MERGED_BYTES // 2
+
+
+def _exchanged(chunks: tuple[ChunkRef, ...], replaced: dict[tuple[ChunkRef, ...], ChunkRef]) -> tuple[ChunkRef, ...]:
+    """The chunks with each run that is still there exchanged for its one."""
+    for old, new in replaced.items():
+        at = next((n for n, chunk in enumerate(chunks) if chunk == old[0]), None)
+        if at is not None and chunks[at : at + len(old)] == old:
+            chunks = (*chunks[:at], new, *chunks[at + len(old) :])
+    return chunks

@@ -1,0 +1,7 @@
+"""The newest version of each database's tables, which its `user_version` is compared with. Imports nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSIONS: Final = {"catalog": 2, "work": 2, "ledger": 2}

@@ -1,0 +1,44 @@
+"""What befalls a store on a simulated disk, for Hypothesis to draw; and the names that are always the same in it."""
+
+from __future__ import annotations
+
+import errno
+
+from hypothesis import strategies as st
+
+from pepys.store.key_wrapping import wrap
+from pepys.store.keys import StoreKeys
+from tests.simulated_disk import FULL, Fault
+
+DEVICE = "0000000000001"
+KEYS = StoreKeys.from_bytes(bytes(range(32)) + wrap(bytes(32), bytes(range(32)), DEVICE))
+"""Always the same ones: they decide in which folders blobs lie, and so how many calls there are."""
+SESSIONS = [f"01jxt21q000000000000000{number:03}" for number in range(8)]
+ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
+STRUCK = (
+    "open", "write", "truncate", "sync_data", "replace", "unlink", "mkdir", "sync_folder", "touch", "read", "pread"
+)  # fmt: skip
+FAULTS = st.builds(
+    Fault,
+    calls=st.sampled_from([(call,) for call in STRUCK]),
+    nth=st.integers(1, 6),
+    error=st.sampled_from(ERRORS),
+    take=st.sampled_from([None, 1, 40, 600]),
+    lasting=st.sampled_from([False, False, True]),
+)
+SHORT = st.builds(Fault, calls=st.just(("write",)), take=st.sampled_from([1, 40, 600]), nth=st.integers(1, 4))
+FILLED = st.builds(
+    Fault, calls=st.just(FULL), nth=st.integers(1, 12), error=st.just(errno.ENOSPC), lasting=st.just(True)
+)
+TROUBLE = st.one_of(st.none(), st.none(), FAULTS, FAULTS, SHORT, FILLED, st.integers(0, 30))
+"""What happens in an action: nothing, a fault until it ends, or a power cut before a change of that number."""
+SEEDS = st.integers(0, 1 << 20)
+Trouble = Fault | int | None
+ALLOWED = {
+    "maybe": {"", "interrupted", "completed"},
+    "begun": {"interrupted", "completed"},
+    "completed": {"completed"},
+    "maybe deleted": {"completed", "deleted"},
+    "deleted": {"deleted"},
+}
+"""What may be found of a session of which that much was acknowledged."""
