@@ -93,6 +93,7 @@ def _health(asked: argparse.Namespace, command: str) -> bool:
 
 def _store(asked: argparse.Namespace, command: str) -> bool:
     chosen, runs = store.choose(asked.measure), asked.runs or store.RUNS
+    store.need_programs(chosen)
     print(f"the store takes about {store.lasts_s(chosen, runs) / 60:.1f} min", flush=True)
     return _sections("store", store.run(chosen, runs, print), command, f"Median of {runs} (minimum to maximum).")
 

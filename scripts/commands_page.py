@@ -56,13 +56,21 @@ An error is one line on stderr that says what failed, why and what to do; with `
 - **Keys.** Everything in the home is sealed under its store key, which the master key of this user opens: `master.key`
   in the config folder, mode 0600. `pepys key change --to keyring` or `--to passphrase` keeps it elsewhere, `pepys key
   change` makes another one; a recording goes on meanwhile, and one that was killed is ended by the next. It moves every
-  home that the key opens; one that is away stops it before anything has changed, unless `--leave` gives it up. A
+  home that the key opens, names them, and waits for the lock of one for 20 s at most; one that is away stops it before
+  anything has changed, unless `--leave` gives it up. The former keys, 8 at most, are kept beside `master.key`, sealed
+  under the new one: backups of before, and homes that the list of `homes` did not name, open as ever and are moved to
+  the present key when they do (with a line on stderr). A copy of the config
+  folder is the same key: after a change under one the other needs the recovery code. If you change the key because
+  it leaked, give `--forget-former`: no former key is kept then, and earlier backups need the recovery code. What
+  somebody copied with the leaked key stays open to them, as the store key does not change. A change that was
+  interrupted leaves every home open, under either passphrase where it was between two. A
   keyring that is locked, hangs or is absent is exit 4 within 20 s. A passphrase is asked for at the terminal by every
   command that opens the home and by `pepys serve` once at its start; without a terminal give it on an inherited
   descriptor, `pepys --passphrase-fd 3 serve 3< FILE`. It is never taken from an argument or the environment.
 - **Recovery code.** `pepys key export` prints it, `--to FILE` writes it into a new private file. With the code and the
   home everything can be read: keep it apart from both. `pepys key import` asks for it, or reads stdin or `--from FILE`,
-  and opens the home on this machine; `--new-master` sets a master key aside that cannot be got any more. In a home that
+  and opens the home on this machine; `--new-master` sets a master key aside that cannot be got any more, and that of a
+  change that was interrupted. In a home that
   does not exist it begins one with the same store key. A code of another store is refused, and a typing error is named
   by its group. `pepys key check --from FILE` proves that a code fits. A wrong, missing or damaged master key is exit 4
   and changes nothing; a damaged copy of the wrapped key is restored, and exit 6 comes only when none is left.

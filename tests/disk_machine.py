@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -30,7 +31,7 @@ from pepys.store.remove import remove
 from pepys.store.store import Store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.disk_troubles import ALLOWED, DEVICE, KEYS, SEEDS, SESSIONS, TROUBLE, Trouble
+from tests.disk_troubles import AFTER, ALLOWED, DEVICE, KEYS, SEEDS, SESSIONS, TROUBLE, InOneThread, Trouble
 from tests.simulated_disk import Fault, PowerCut, SimulatedDisk
 from tests.stored_session import WALL_NS, content, screen_text
 
@@ -38,7 +39,7 @@ from tests.stored_session import WALL_NS, content, screen_text
 class OnABadDisk(RuleBasedStateMachine):
     """What the module says."""
 
-    seen: ClassVar[dict[str, int]] = {}
+    seen: ClassVar[Counter[str]] = Counter()
     """How many faults of each kind struck, over all examples."""
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ class OnABadDisk(RuleBasedStateMachine):
         """A session that is acknowledged."""
         self.session = SESSIONS[0]
         header = ev.SessionStarted(self.session, "Main", WALL_NS, self.store.keys.device_id)
-        self.writer = SessionWriter.create(self.store, header)
+        self.writer = InOneThread.create(self.store, header)
         self.begin_span()
 
     def begin_span(self) -> None:
@@ -93,18 +94,19 @@ class OnABadDisk(RuleBasedStateMachine):
     def does(self, trouble: Trouble, action: Callable[[], None], *, goes_on: bool = True) -> bool:
         """Do it in trouble; whether it was acknowledged. A recorder that does not go on after an error dies."""
         self.disk.aim(*([trouble] if isinstance(trouble, Fault) else []))
-        self.disk.cut_in(trouble if isinstance(trouble, int) else None)
+        self.disk.cut_in(trouble if isinstance(trouble, int) and trouble != AFTER else None)
         try:
             action()
         except PowerCut:
             self.seed += 1
             self.power_goes(self.seed)
             return False
-        except (StorageProblem, OSError):
+        except (StorageProblem, OSError, Damaged, NotFound):
             assert self.disk.struck, "an error that no fault explains"
-        except (Damaged, NotFound):
-            assert self.disk.struck, "damage that no fault explains"
         else:
+            if trouble == AFTER:
+                self.seed += 1
+                self.power_goes(self.seed)
             return True
         finally:
             self.count()
@@ -153,9 +155,7 @@ class OnABadDisk(RuleBasedStateMachine):
         self.open(target)
 
     def count(self) -> None:
-        for struck in self.disk.struck:
-            kind = struck.partition(" ")[0]
-            self.seen[kind] = self.seen.get(kind, 0) + 1
+        self.seen.update(struck.partition(" ")[0] for struck in self.disk.struck)
         self.disk.struck = []
 
     # --- recording
@@ -294,7 +294,7 @@ class OnABadDisk(RuleBasedStateMachine):
             if load(self.store, self.session).state == "completed":
                 self.ended = True  # it had ended, only nobody was told
                 return
-            self.writer = SessionWriter.resume(self.store, self.session)
+            self.writer = InOneThread.resume(self.store, self.session)
             self.begin_span()
 
         self.does(trouble, act, goes_on=False)
@@ -333,7 +333,7 @@ class OnABadDisk(RuleBasedStateMachine):
 
         def act() -> None:
             header = ev.SessionStarted(session, "Other", WALL_NS, self.store.keys.device_id)
-            writers.append(SessionWriter.create(self.store, header))
+            writers.append(InOneThread.create(self.store, header))
             self.others[session] = "begun"
             writers[0].append(ev.ShotTaken(1, writers[0].put(content("shots", 0, 0, 3_000)), 64, 36, False))
             writers[0].end(2)
@@ -393,8 +393,7 @@ class OnABadDisk(RuleBasedStateMachine):
             assert self.store.blobs.read_range(segments[n].blob, offset, length) == data
 
     def compare_other(self, session: str, state: str) -> None:
-        try:
+        found = ""
+        with contextlib.suppress(NotFound):
             found = load(self.store, session).state
-        except NotFound:
-            found = ""
         assert found in ALLOWED[state], f"{session} is {found}, was {state}"

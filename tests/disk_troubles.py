@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pepys.store.key_wrapping import wrap
 from pepys.store.keys import StoreKeys
+from pepys.store.writer import SessionWriter
 from tests.simulated_disk import FULL, Fault
 
 DEVICE = "0000000000001"
@@ -30,9 +31,20 @@ SHORT = st.builds(Fault, calls=st.just(("write",)), take=st.sampled_from([1, 40,
 FILLED = st.builds(
     Fault, calls=st.just(FULL), nth=st.integers(1, 12), error=st.just(errno.ENOSPC), lasting=st.just(True)
 )
-TROUBLE = st.one_of(st.none(), st.none(), FAULTS, FAULTS, SHORT, FILLED, st.integers(0, 30))
-"""What happens in an action: nothing, a fault until it ends, or a power cut before a change of that number."""
+AFTER = -1
+TROUBLE = st.one_of(st.none(), FAULTS, FAULTS, SHORT, FILLED, st.integers(0, 30), st.just(AFTER), st.just(AFTER))
+"""What happens in an action: nothing, a fault until it ends, a power cut before a change of that number, or one right
+after it was acknowledged."""
 SEEDS = st.integers(0, 1 << 20)
+
+
+class InOneThread(SessionWriter):
+    """A writer that merges chunks in the thread that seals: the same calls come in the same order each time."""
+
+    def _begin_merge(self) -> None:
+        self._merge()
+
+
 Trouble = Fault | int | None
 ALLOWED = {
     "maybe": {"", "interrupted", "completed"},

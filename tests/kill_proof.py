@@ -54,7 +54,7 @@ def prove(folder: Path, told: Told, *, on: bool = True) -> None:
     if _of(told, "damaged") and not _of(told, "mended"):
         rebuild(store)
     after = reopen(folder)
-    assert not after.notices, after.notices
+    assert not after.notices + after.keys.hints, after.notices + after.keys.hints
     _whole(after)
     _heads(after, told)
     _events(after, told, gone)

@@ -11,7 +11,6 @@ import errno
 import os
 import resource
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,12 +21,12 @@ from pepys.limits import WAL_BYTES
 from pepys.model import events as ev
 from pepys.model.ids import new_session_id
 from pepys.store.catalog import Catalog
-from pepys.store.database import open_database, transaction
 from pepys.store.disk import Disk
 from pepys.store.edits import add_artifacts, apply_edit
 from pepys.store.journal import Journal
 from pepys.store.key_change import change_master, import_key
 from pepys.store.key_homes import homes_path
+from pepys.store.ledger import Ledger
 from pepys.store.reader import load, session_ids
 from pepys.store.rebuild import rebuild
 from pepys.store.recover import finish, recover_all
@@ -240,6 +239,8 @@ def work(folder: Path, tell: Tell) -> None:
     tell("ended", first.id, "done")
     queue.cancel(second.id)
     tell("ended", second.id, "cancelled")
+    # One that makes the log of the database so long that it is checkpointed.
+    tell("job", queue.enqueue(session, ["s" * WAL_BYTES]).id)
 
 
 def spend(folder: Path, tell: Tell) -> None:
@@ -247,19 +248,13 @@ def spend(folder: Path, tell: Tell) -> None:
     store = reopen(folder)
     session = session_ids(store)[0]
     for number in range(3):
-        # The last one makes the log of the database so long that it is checkpointed.
-        spend_once(store, session, tell, f"key {number}" if number < 2 else "k" * WAL_BYTES)
+        spend_once(store, session, tell, f"key {number}")
 
 
 def spend_once(store: Store, session: str, tell: Tell, key: str) -> None:
     """One entry of 7 nano-dollars, and tell."""
-    with closing(open_database(store, "ledger")) as connection:
-        with transaction(connection, "ledger"):
-            connection.execute(
-                "INSERT INTO spends (session, stage, key, cost_nanos, wall_ns) VALUES (?, 'summary', ?, 7, 0)",
-                (session, key),
-            )
-        tell("spent", session, 7)
+    Ledger(store).append("spend", session, 7, {"stage": "summary", "key": key})
+    tell("spent", session, 7)
 
 
 class _Sick(Disk):
@@ -338,14 +333,17 @@ def change_key(folder: Path, tell: Tell) -> None:
 def left_behind(folder: Path, tell: Tell) -> None:
     """A dead recorder with open segments, and what a killed `put` left."""
     crash(folder, tell)
-    (reopen(folder).path / "blobs" / "open" / "put-0123456789abcdef").write_bytes(b"half a blob")
+    store = reopen(folder)
+    (store.path / "blobs" / "open" / "put-0123456789abcdef").write_bytes(b"half a blob")
+    (store.path / "keys" / ".0000000000001.wrap.0123456789ab").write_bytes(b"half a key")
 
 
 def sweep(folder: Path, tell: Tell) -> None:
     """A recovery, when all that was left lies there for more than an hour."""
     store = reopen(folder)
-    for path in (store.path / "blobs" / "open").iterdir():
-        os.utime(path, ns=(0, 0))
+    for left in (store.path / "blobs" / "open", store.path / "keys"):
+        for path in left.iterdir():
+            os.utime(path, ns=(0, 0))
     recover_all(store)
 
 

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 UNPACKED_BYTES = 32 * 1024 * 1024
 TRIES = 256
 ROW_PX = 48
+DETAILS = 6
+"""So many edges of brightness a row has at least."""
 PIECE_BYTES = 32
 Needles = dict[str, bytes]
 
@@ -42,11 +44,16 @@ def of_text(text: str) -> Needles:
 
 
 def of_picture(picture: NDArray[np.uint8], name: str, rows: int = 4) -> Needles:
-    """Pieces of the rows with the most detail of a picture (height, width, RGB), in the layouts of memory."""
+    """Pieces of the rows with the most detail of a picture (height, width, RGB), in the layouts of memory.
+
+    A row of one colour tells nothing: such bytes lie everywhere. A picture of one colour gives none.
+    """
     luma = (picture @ np.array([0.299, 0.587, 0.114])).round().astype(np.int16)
     windows = np.lib.stride_tricks.sliding_window_view(np.abs(np.diff(luma, axis=1)) > 8, ROW_PX, axis=1).sum(axis=2)
     found: Needles = {}
     for y in np.argsort(windows.max(axis=1))[::-1][:rows]:
+        if windows[y].max() < DETAILS:
+            break
         x = int(windows[y].argmax())
         row = picture[y, x : x + ROW_PX]
         full = np.full((ROW_PX, 1), 255, np.uint8)

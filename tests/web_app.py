@@ -16,6 +16,7 @@ from pepys.clock import SystemClock
 from pepys.errors import Busy, NotFound, Usage
 from pepys.sessions.feed import Feed, Subscription
 from pepys.sessions.start import StartRequest
+from pepys.store.ledger_tokens import IssuedTokens
 from pepys.store.store import Store, open_store
 from pepys.web.app import create_app
 from pepys.web.auth import SignIn
@@ -95,7 +96,7 @@ class Served:
         self._listener: socket.socket = bind("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.desk = SignIn(self.token, SystemClock(), self.port)
+        self.desk = SignIn(self.token, SystemClock(), self.port, IssuedTokens(self.store).accepts)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._server: Server | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)

@@ -37,7 +37,8 @@ CHUNK_MERGED_PLAIN_BYTES: Final = 32 * 1024 * 1024
 PENDING_BYTES: Final = 32 * 1024 * 1024
 """What a writer holds of events that the disk takes into no chunk; then it takes no more."""
 SEAL_RETRY_NS: Final = 10 * NS_PER_S
-UNPACKED_BYTES: Final = 256 * 1024 * 1024
+MANIFEST_BYTES: Final = 4 * 1024 * 1024  # of a file that is looked at for being one; a long session's has 20 kB
+UNPACKED_BYTES: Final = 64 * 1024 * 1024  # twice what a merge makes, so that any home of before can be read
 STRAY_NS: Final = 3600 * NS_PER_S
 REUSE_GRACE_NS: Final = 60 * NS_PER_S
 
@@ -52,6 +53,8 @@ PASSPHRASE_MEMORY_MAX_KIB: Final = 1024 * 1024
 PASSPHRASE_WORK_MAX_KIB: Final = 4 * 1024 * 1024
 """Memory times rounds of argon2id: some 4 s of one core."""
 PASSPHRASE_LANES_MAX: Final = 16
+FORMER_KEYS: Final = 8  # tried one after the other on a home that the master key in force does not open
+KEY_CHANGE_LOCK_S: Final = 20.0  # others hold a home's lock of keys for some writes of a few bytes
 
 # --- databases and search
 DATABASE_BUSY_MS: Final = 30_000
@@ -60,6 +63,7 @@ SEARCH_HITS: Final = 1000
 SEARCH_CANDIDATES: Final = 2000
 DATABASE_CACHE_KIB: Final = 16 * 1024
 WAL_BYTES: Final = 4 * 1024 * 1024
+LEDGER_ENTRY_BYTES: Final = 64 * 1024
 WAL_MOST_BYTES: Final = 16 * 1024 * 1024
 WAL_WAIT_MS: Final = 5_000
 SNIPPET_CHARS: Final = 160

@@ -115,7 +115,7 @@ def test_kinds_that_cannot_be_recorded_here_are_told_and_those_that_are_only_nam
 
 
 def test_a_child_that_breaks_is_a_finding(home: Path, xserver: XServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pepys.doctor.pictures.sys.executable", "/bin/false")
+    monkeypatch.setattr("pepys.modules.sys.executable", "/bin/false")
     pictures = Pictures(thumbnails=True)
     (finding,) = pictures.display()
     assert finding.state is State.MISSING and finding.remedy

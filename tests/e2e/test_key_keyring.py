@@ -21,11 +21,13 @@ from pepys.cli import main
 from pepys.clock import SystemClock
 from pepys.config import config_dir
 from pepys.store import key_master
-from pepys.store.key_master import master_key_path, read_kept
+from pepys.store.key_change import change_master
+from pepys.store.key_master import Kind, master_key_path, read_kept, replaced_path
 from pepys.store.key_ring import SERVICE
 from pepys.store.store import open_store
 from tests.buses import private_bus
 from tests.stored_session import complete_session
+from tests.unit.test_store_keys_change import killed_at
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.unhurried
@@ -129,6 +131,18 @@ def test_it_opens_the_home_and_no_file_holds_it(ring: Ring, home: Path, capsys: 
     assert after is not None and after.words != kept.words
     assert main(["key", "change", "--to", "file"]) == 0 and ring.names() == []
     assert told(capsys, "key", "check")[0] == 0
+
+
+def test_a_former_key_that_a_kill_left_in_the_keyring_goes_with_the_next_change(ring: Ring, home: Path) -> None:
+    """Catches a secret that stays in the keyring under a name that no file tells any more."""
+
+    def change() -> None:
+        change_master(home, config_dir(), Kind.FILE, str)
+
+    assert killed_at("master.changed.durable:1", change) and len(ring.names()) == 1
+    another_process()
+    change()
+    assert ring.names() == [] and not replaced_path(config_dir()).exists()
 
 
 def test_locked_hanging_killed_and_absent_are_one_clear_line_in_time(

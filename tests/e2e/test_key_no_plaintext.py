@@ -106,6 +106,7 @@ def needles(store: Store, session: str) -> Needles:
         data = store.blobs.read(shot.blob)
         found |= of_data(data, f"shot {number} as it is packed")
         found |= of_picture(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), f"shot {number}")
+    assert any(" row " in name for name in found), "no shot shows the terminal"
     segments = [segment.blob for track in seen.tracks for segment in track.segments]
     assert segments and seen.distinct_shots
     for number, blob in enumerate(segments):

@@ -130,15 +130,18 @@ def _takes_a_shot(server: Served, page: Page) -> None:
 
 
 def _is_held(server: Served, page: Page) -> None:
-    """A lock is told; it ends by itself, and the user may keep the pause."""
-    _tell(server, state="paused", held="locked")
+    """A lock is told; it ends by itself, and the user may keep the pause. On the timeline it grows."""
+    _tell(server, state="paused", held="locked", wall_ms=60_000)
+    gaps = page.get_by_role("list", name="Gaps on the timeline")
+    for lasted in (58, 59):
+        expect(gaps).to_contain_text(f"Locked, {lasted} s", timeout=TOLD_MS)
     expect(page.get_by_text("The screen is locked: nothing is recorded until it is unlocked.").first).to_be_visible()
     expect(page.get_by_role("button", name="Take a shot")).to_be_disabled()
     # The answer comes before what is told next, which it would cover.
     with page.expect_response("**/recording/pause"):
         page.get_by_role("button", name="Keep paused").click()
     assert server.host.calls[-1] == ("pause", None)
-    _tell(server, held="")
+    _tell(server, held="", wall_ms=1600)
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from pepys.errors import Busy, PepysError
 from pepys.sessions.control import ask_host, host_running
+from pepys.store.ledger_tokens import issue, revoke
 from pepys.store.store import open_store
 from pepys.web import daemon as daemon_module
 from pepys.web.daemon import Daemon
@@ -43,6 +44,10 @@ def test_the_first_line_signs_in_and_the_end_is_orderly(home: Path) -> None:
         headers = {"Authorization": f"Bearer {open_store(home).keys.api_token()}"}
         assert httpx.get(f"{daemon.url}/api/v1/sessions", headers=headers).json() == {"total": 0, "sessions": []}
         assert httpx.get(f"{daemon.url}/api/v1/sessions").status_code == 401
+        issued = {"Authorization": f"Bearer {issue(open_store(home), 'a program')}"}
+        assert httpx.get(f"{daemon.url}/api/v1/sessions", headers=issued).status_code == 200
+        revoke(open_store(home), "a program")
+        assert httpx.get(f"{daemon.url}/api/v1/sessions", headers=issued).status_code == 401
         assert (home / "run" / "host.json").exists()
         status, errors = daemon.end(signal.SIGTERM)
         assert status == 0 and "pepys:" not in errors and "Traceback" not in errors

@@ -16,6 +16,7 @@ from pathlib import Path
 from pepys.store.catalog import Catalog
 from pepys.store.database import Connection, open_database
 from pepys.store.edits import add_artifacts, apply_edit
+from pepys.store.ledger import Ledger
 from pepys.store.reader import load
 from pepys.store.remove import remove
 from pepys.store.store import Store
@@ -52,11 +53,12 @@ def fill(store: Store) -> None:
     queue.progress(jobs[2].id, {"done": 1, "total": 3})
     queue.finish(jobs[0].id, "done")
     queue.finish(jobs[1].id, "failed", "it failed")
-    with contextlib.closing(open_database(store, "ledger")) as ledger:
-        ledger.executemany(
-            "INSERT INTO spends (session, stage, key, cost_nanos, wall_ns) VALUES (?, ?, ?, ?, ?)",
-            [(plain, "summary", f"key {n}", 2**40 + n, WALL_NS + n * SECOND) for n in range(5)],
-        )
+    ledger = Ledger(store)
+    for n in range(5):
+        ledger.append("spend", plain, 2**40 + n, {"stage": "summary", "key": f"key {n}"})
+    ledger.append("limit", "day", 10**9)
+    ledger.append("token", "a label", body={"state": "issued", "hash": "0" * 64})
+    ledger.append("import", "openrecall/7", body={"session": plain})
 
 
 def dump(connection: Connection) -> str:

@@ -18,16 +18,23 @@ from pepys.store import database as db
 from pepys.store import trigger
 from pepys.store.catalog import Catalog
 from pepys.store.ledger import Ledger
+from pepys.store.ledger_anchor import Anchor, read_anchor
 from pepys.store.making import make_missing
 from pepys.store.migrations import upgrade
 from pepys.store.store import Store
 from pepys.store.verify import verify
 from pepys.store.versions import VERSIONS
 from pepys.store.work import WorkQueue
-from tests.stored_session import make_store, reopen
+from tests.stored_session import WALL_NS, make_store, reopen
 
-FROZEN = sorted(Path(__file__).with_name("schemas").glob("*.sql"))
+SCHEMAS = Path(__file__).with_name("schemas")
+FROZEN = sorted(SCHEMAS.glob("*.sql"))
 ROWS = {"catalog": ("sessions", "documents"), "work": ("jobs",), "ledger": ("spends",)}
+SPENDS = (
+    "SELECT number + 1 AS id, subject AS session, body ->> 'stage' AS stage, body ->> 'key' AS \"key\","
+    " amount_nanos AS cost_nanos, wall_ns FROM entries WHERE kind = 'spend' ORDER BY number"
+)
+"""What was spent in the words of the versions before 3, whose every row has its place in the chain."""
 Schema = dict[str, Any]
 
 
@@ -76,7 +83,8 @@ def rows(connection: db.Connection, name: str) -> dict[str, list[dict[str, Any]]
     """Every row of a database's tables, by its columns' names."""
     found = {}
     for table in ROWS[name]:
-        asked = connection.execute(f"SELECT * FROM {table} ORDER BY id")
+        chained = table == "spends" and db.version_of(connection) >= 3
+        asked = connection.execute(SPENDS if chained else f"SELECT * FROM {table} ORDER BY id")
         names = [column[0] for column in asked.description]
         found[table] = [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
     return found
@@ -133,16 +141,25 @@ def test_what_was_indexed_is_found_and_listed_by_tag(store: Store) -> None:
         assert catalog.refresh_text() == []
 
 
-def test_jobs_and_money_go_on(store: Store) -> None:
-    for file in FROZEN:
-        thaw(store, file)
-    session = spender(store)
-    assert Ledger(store).total_nanos(session) == 5 * 2**40 + 10  # and reading it migrated nothing
-    with opened(store, "ledger") as connection:
-        assert db.version_of(connection) == 1
+def test_jobs_go_on(store: Store) -> None:
+    thaw(store, SCHEMAS / "work.1.sql")
     assert sorted(job.state for job in WorkQueue(store).list()) == ["done", "failed", "queued", "running"]
-    db.open_database(store, "ledger").close()
-    assert Ledger(store).total_nanos(session) == 5 * 2**40 + 10
+
+
+@pytest.mark.parametrize("version", range(1, VERSIONS["ledger"]))
+def test_an_older_ledger_is_read_as_it_is_and_chained_by_who_writes(store: Store, version: int) -> None:
+    """Catches money that is lost or counted twice on the way into the chain, and a chain that does not hold."""
+    thaw(store, SCHEMAS / f"ledger.{version}.sql")
+    ledger, session = Ledger(store), spender(store)
+    asked = (ledger.total_nanos(session), ledger.total_nanos_between(WALL_NS, WALL_NS + 2))
+    assert asked == (5 * 2**40 + 10, 2**40) and ledger.entries("spend", "s") == [] and verify(store).damages == ()
+    assert ledger.newest("spend", session) == ledger.states("spend")[-1]
+    with opened(store, "ledger") as connection:
+        assert db.version_of(connection) == version
+    assert ledger.append("spend", session, 1).number == 5
+    assert (ledger.total_nanos(session), ledger.total_nanos_between(WALL_NS, WALL_NS + 2)) == (asked[0] + 1, 2**40 + 1)
+    assert [entry.device for entry in ledger.entries("spend", session)] == [""] * 5 + [store.keys.device_id]
+    assert verify(store).damages == () and read_anchor(store) == Anchor(5, ledger.entries("spend", session)[5].hash)
 
 
 def spender(store: Store) -> str:
@@ -153,12 +170,12 @@ def spender(store: Store) -> str:
 
 def test_the_ledger_takes_no_change_and_no_deletion(store: Store) -> None:
     """Catches a ledger that can be made to tell another sum."""
-    thaw(store, next(file for file in FROZEN if file.name == "ledger.1.sql"))
+    thaw(store, SCHEMAS / "ledger.1.sql")
     with contextlib.closing(db.open_database(store, "ledger")) as connection:
-        for statement in ("UPDATE spends SET cost_nanos = 0", "DELETE FROM spends"):
+        for statement in ("UPDATE entries SET amount_nanos = 0", "DELETE FROM entries"):
             with pytest.raises(db.DatabaseError, match="append-only"):
                 connection.execute(statement)
-        assert connection.execute("SELECT count(*) FROM spends").fetchone() == (5,)
+        assert connection.execute("SELECT count(*) FROM entries").fetchone() == (5,)
 
 
 @pytest.mark.parametrize("name", ["work", "ledger"])
@@ -178,8 +195,8 @@ def test_a_newer_one_is_refused_with_the_version_needed_and_stays(store: Store, 
 
 
 def test_a_process_that_runs_long_has_another_one_migrate(store: Store) -> None:
-    for file in FROZEN:
-        thaw(store, file)
+    for name in VERSIONS:
+        thaw(store, SCHEMAS / f"{name}.1.sql")
     assert make_missing(store)
     for name in ("catalog", "work"):
         with opened(store, name) as connection:
@@ -210,7 +227,7 @@ def test_a_kill_in_the_middle_leaves_the_old_or_the_new(tmp_path: Path, file: Pa
         points.append("killed" if left else "end")
         after = reopen(tmp_path)
         with opened(after, name) as connection:
-            assert db.version_of(connection) in (1, VERSIONS[name])
+            assert db.version_of(connection) in (int(file.stem.rpartition(".")[2]), VERSIONS[name])
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             kept = rows(connection, name)
         db.open_database(after, name).close()

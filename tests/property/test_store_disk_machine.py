@@ -2,16 +2,17 @@
 
 Catches: a file that gets its name before its bytes are durable, a name that is acknowledged before its folder is, an
 event that is acknowledged after a sync that failed, a torn tail that hides what comes after it, a head that steps back,
-a recovery that cannot be repeated, a full disk that costs what was there before.
+a recovery that cannot be repeated, a full disk that costs what was there before, a flipped bit that nobody names, or
+that costs more than the piece it hit.
 """
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-from tests.disk_machine import OnABadDisk
+from tests.disk_flips import OnARottingDisk
 
-TestOnABadDisk = OnABadDisk.TestCase
+TestOnABadDisk = OnARottingDisk.TestCase
 TestOnABadDisk.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

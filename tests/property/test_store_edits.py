@@ -20,7 +20,8 @@ from pepys.model.manifest import Edit, decode_edits, encode_edits
 from pepys.model.session import Note, Session
 from pepys.store.catalog import Catalog
 from pepys.store.edits import apply_edit
-from pepys.store.reader import edits, load
+from pepys.store.pieces import read_edits
+from pepys.store.reader import load
 from pepys.store.rebuild import rebuild
 from pepys.store.remove import remove
 from pepys.store.store import Store, open_store
@@ -67,6 +68,11 @@ def known(draw: st.DrawFn, whole: Logs) -> Logs:
 
 ALL_LOGS = st.fixed_dictionaries({device: logs() for device in DEVICES})
 THREE_VIEWS = ALL_LOGS.flatmap(lambda whole: st.tuples(st.just(whole), known(whole), known(whole), known(whole)))
+
+
+def edits(store: Store, session: str) -> tuple[Edit, ...]:
+    """The edits of a session, of all devices, in the order in which they are applied."""
+    return read_edits(store, store.heads.manifest(session)[1], lambda: False)[0]
 
 
 def session_of(merged: Logs) -> Session:
@@ -162,7 +168,7 @@ def test_a_clock_that_steps_back_loses_no_edit(tmp_path_factory: Any, steps: lis
     view = load(store, session)
     assert view.name == f"name {len(steps) - 1}"
     assert view.tags == tuple(str(number) for number in range(len(steps)))
-    log = edits(store, store.heads.manifest(session)[1])
+    log = edits(store, session)
     assert [edit.counter for edit in log] == list(range(len(log)))
     assert replace(view, name="") == replace(load(store, session), name="")
 
@@ -197,14 +203,14 @@ def test_edits_of_two_devices_that_did_not_meet_all_count(
         store.clock.step_wall(len(change[1]) - 2)
         apply_edit(other if elsewhere else store, session, change)
     come_back(store, other, session)
-    merged = edits(store, store.heads.manifest(session)[1])
+    merged = edits(store, session)
     said = [(edit.op, edit.values) for edit in merged if edit.op != "log"]
     assert sorted(said, key=repr) == sorted((change for _, change in done), key=repr)
     view = load(store, session)
     assert view == replace(apply_edits(first, merged), manifest=view.manifest)
     # It stays so when this device goes on.
     apply_edit(store, session, ("tag", {"value": "after"}))
-    assert len(edits(store, store.heads.manifest(session)[1])) >= len(merged) + 1
+    assert len(edits(store, session)) >= len(merged) + 1
     assert verify(store).damages == ()
 
 
@@ -225,4 +231,14 @@ def test_a_device_that_was_away_does_not_bring_a_deleted_session_back(tmp_path_f
     rebuild(store)
     with Catalog(store) as catalog:
         assert catalog.count() == 0
+    assert verify(store).damages == ()
+
+
+def test_an_edit_of_nothing_costs_nothing(tmp_path: Path) -> None:
+    """Would catch the log being deleted as the one that it replaced itself."""
+    store = make_store(tmp_path)
+    session = complete_session(store)
+    apply_edit(store, session, ("tag", {"value": "kept"}))
+    apply_edit(store, session)
+    assert "kept" in load(store, session).tags
     assert verify(store).damages == ()

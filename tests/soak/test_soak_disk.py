@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.disk_machine import OnABadDisk
+from tests.disk_flips import COSTS, OnARottingDisk
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
-TestOnABadDiskForLong = OnABadDisk.TestCase
+TestOnABadDiskForLong = OnARottingDisk.TestCase
 TestOnABadDiskForLong.settings = settings(
     max_examples=4000, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -20,5 +20,7 @@ TestOnABadDiskForLong.settings = settings(
 
 def test_every_kind_of_fault_struck() -> None:
     """The run above was no idle one."""
-    struck = {kind.split()[0] for kind in OnABadDisk.seen}
+    struck = {kind.split()[0] for kind in OnARottingDisk.seen}
     assert struck >= {"open", "write", "sync_data", "replace", "unlink", "sync_folder", "read", "touch"}
+    hit = set(OnARottingDisk.flips)
+    assert hit >= set(COSTS) - {"list"}, "each kind of file that is often there was hit by a flipped bit"

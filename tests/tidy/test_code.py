@@ -91,7 +91,8 @@ PAST_THE_DISK = (
     # A pipe, and a file that only a test makes.
     *(f"src/pepys/store/{name}.py" for name in ("handover", "trigger")),
     # The master key lies in no home, but in the user's own folder or keyring, or is typed.
-    *(f"src/pepys/store/{name}.py" for name in ("keys", "key_change", "key_homes", "key_master", "key_passphrase")),
+    *(f"src/pepys/store/key_{name}.py" for name in ("change", "former", "homes", "master", "passphrase")),
+    "src/pepys/store/keys.py",
 )
 
 

@@ -13,12 +13,15 @@ import pytest
 
 from pepys import limits
 from pepys.errors import Busy, DeviceMissing, Usage
+from pepys.record.spec import PROTOCOL
 from pepys.sessions.control import ask_host, orphans, status_of
 from pepys.sessions.host import Host
 from pepys.sessions.queries import open_library, show_session
 from pepys.sessions.start import StartRequest
+from pepys.web.health import health_shape
 from tests.hosted import fakes, hosted, listed, pid_of
 from tests.waiting import wait_until
+from tests.web_daemon import serving
 
 
 @pytest.fixture(autouse=True)
@@ -159,12 +162,29 @@ def test_a_recorder_of_another_version_is_asked_to_end_and_told_of(home: Path) -
             await asyncio.to_thread(os.waitpid, told["pid"], 0)
             while await anext(updates) != {"push": "session", "session": session, "state": "completed"}:
                 pass
-        assert host.status()["notices"] == []
+        (notice,) = host.status()["notices"]
+        assert notice["kind"] == "departed"
+        assert f"process {told['pid']}) was asked to end and has ended" in notice["text"]
+        assert health_shape(host.status())["status"] == "ok", "it is over"
         assert not path.exists()
-        await host.start(StartRequest(name="after"))
+        assert (await host.start(StartRequest(name="after")))["notices"] == []
 
     hosted(home, work)
     assert sorted(row["state"] for row in listed(home)) == ["completed", "completed"]
+
+
+def test_serve_prints_that_it_sent_a_recorder_of_another_version_away(home: Path) -> None:
+    async def begin(host: Host) -> str:
+        return str((await host.start(StartRequest()))["session"])
+
+    path = home / "run" / f"{hosted(home, begin, end=False)}.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "protocol": 99}))
+    os.kill(told["pid"], signal.SIGSTOP)
+    with serving("--home", str(home)) as served:
+        assert served.end(signal.SIGTERM)[1].count(f"another version (protocol 99, not {PROTOCOL}) (process") == 1
+    os.kill(told["pid"], signal.SIGCONT)
+    os.waitpid(told["pid"], 0)
 
 
 @pytest.mark.parametrize(("words", "left"), [("slow", []), ("hang:subscribe", [])])

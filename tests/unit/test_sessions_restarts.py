@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def test_a_killed_recorder_is_started_again_and_the_session_goes_on(home: Path) 
         assert warned == ["the recorder is started again: it was ended by SIGKILL"]
         assert not [push for push in pushes if push["push"] == "session" and push["state"] == "interrupted"]
         statuses = [push["status"] for push in pushes if push["push"] == "status"]
-        states = {status["state"] for status in statuses}
-        assert "restarting" in states <= {"recording", "restarting", "resuming"}
+        states = [state for state, _ in groupby(status["state"] for status in statuses)]
+        assert states[-3:] == ["restarting", "resuming", "recording"] and set(states[:-3]) <= {"recording"}
         problems = {problem for status in statuses for problem in health_shape(status)["problems"]}
         assert not [problem for problem in problems if "interrupted" in problem], problems
         told = host.status()

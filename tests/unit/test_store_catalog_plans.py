@@ -14,7 +14,6 @@ from sqlalchemy import event
 from pepys.store import database as db
 from pepys.store.catalog import Catalog
 from pepys.store.documents import Document
-from pepys.store.ledger import Ledger
 from pepys.store.search import Filters, FtsIndex
 from pepys.store.store import Store
 from pepys.store.waiting import under_way
@@ -22,7 +21,7 @@ from pepys.store.work import Claimer, WorkQueue
 from tests.stored_session import WALL_NS, make_store
 
 Plan = list[str]
-_TABLES = ("sessions", "session_tags", "documents", "jobs", "spends", "s", "t", "d")
+_TABLES = ("sessions", "session_tags", "documents", "jobs", "s", "t", "d")
 
 # What may walk a table, and why: each walk is in an index's order and ends at the LIMIT, or is over an index alone.
 NEWEST_FIRST = (
@@ -194,16 +193,3 @@ def test_jobs_are_claimed_and_asked_for_from_an_index(store: Store, monkeypatch:
                 unsorted([plan for plan in found if any("jobs_next (state=?)" in step for step in plan)][-1:])
         check([_plan(connection, "SELECT session, state FROM jobs WHERE state IN ('queued', 'running')")])
     assert len(under_way(store)) == 49
-
-
-def test_money_is_added_up_from_an_index_alone(store: Store) -> None:
-    """Catches a sum over everything that was ever spent."""
-    with contextlib.closing(db.open_database(store, "ledger")) as connection:
-        for number in range(100):
-            connection.execute(
-                "INSERT INTO spends (session, stage, key, cost_nanos, wall_ns) VALUES (?, 'x', 'k', 1, 1)",
-                (str(number),),
-            )
-        plan = _plan(connection, "SELECT coalesce(sum(cost_nanos), 0) FROM spends WHERE session = '7'")
-    assert plan == ["SEARCH spends USING COVERING INDEX spends_cost (session=?)"]
-    assert Ledger(store).total_nanos("7") == 1

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
 from tests.stored_session import WALL_NS
+from tests.waiting import wait_until
 
 SECOND = limits.NS_PER_S
 
@@ -261,3 +263,71 @@ def test_what_waits_is_bounded_while_the_disk_takes_no_chunk(
     writer.end(0)
     # All that were acknowledged, and not the one that was refused.
     assert names(store, writer.session) == [*(f"{number}" for number in range(taken)), "again"]
+
+
+class Turn:
+    """Three callers whose events come into one turn, and what each is told."""
+
+    def __init__(self, write: Callable[[tuple[str, ...]], None]) -> None:
+        self.told: dict[str, object] = {}
+        entered, go = threading.Event(), threading.Event()
+
+        def held(batch: tuple[object, ...]) -> None:
+            if batch == ("first",):
+                entered.set()
+                assert go.wait(30)
+                return
+            write(batch)  # type: ignore[arg-type] # events are words here
+
+        group = GroupCommit(held)
+        threads = [threading.Thread(target=self._client, args=(group, name)) for name in ("first", "a", "big", "b")]
+        threads[0].start()
+        assert entered.wait(30)
+        for number, thread in enumerate(threads[1:], 1):
+            thread.start()
+            wait_until(partial(self._waits, group, number))
+        go.set()
+        for thread in threads:
+            thread.join(30)
+
+    def _waits(self, group: GroupCommit, number: int) -> bool:
+        return len(group._queue) == number
+
+    def _client(self, group: GroupCommit, name: str) -> None:
+        try:
+            group.commit((name,))  # type: ignore[arg-type] # events are words here
+            self.told[name] = "durable"
+        except BaseException as error:  # noqa: BLE001 - what it is told, is looked at
+            self.told[name] = error
+
+
+def test_who_is_durable_is_told_so_whatever_becomes_of_the_others() -> None:
+    """Would catch a caller told "not written" of what is durable, who then gives it a second time."""
+
+    def write(batch: tuple[str, ...]) -> None:
+        if "big" in batch:
+            raise ValueError("too large")
+        if "b" in batch:
+            raise StorageProblem("the disk failed", "look at it")
+
+    told = Turn(write).told
+    assert told["a"] == "durable"
+    assert isinstance(told["big"], ValueError)
+    assert isinstance(told["b"], StorageProblem)
+
+
+class Odd(Exception):
+    """One that cannot be copied."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(one)
+
+
+def test_nobody_is_told_of_a_success_that_was_none() -> None:
+    """Would catch followers released as if durable, where telling them of the error failed."""
+
+    def write(batch: tuple[str, ...]) -> None:
+        raise Odd(1, 2)
+
+    told = Turn(write).told
+    assert all(isinstance(told[name], Odd | StorageProblem) for name in ("a", "big", "b"))

@@ -17,10 +17,11 @@ import pytest
 
 from pepys.errors import Damaged
 from pepys.model.events import GapNoted, NoteAdded
-from pepys.store.database import open_database
 from pepys.store.edits import add_artifacts, apply_edit
 from pepys.store.journal_reader import HEADER_BYTES, JournalReader
 from pepys.store.key_wrapping import is_whole
+from pepys.store.ledger import Ledger
+from pepys.store.ledger_anchor import anchor_path
 from pepys.store.reader import events, load
 from pepys.store.recover import recover
 from pepys.store.removals import REMOVAL, write_list
@@ -69,7 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     recording.fragment()
     for number in range(NOTES):
         recording.note(f"note {number}")
-    open_database(store, "ledger").close()
+    Ledger(store).append("spend", whole, 1)
     yield Made(folder, store, whole, recording.session, gone, recording)
     recording.die()
 
@@ -149,6 +150,8 @@ def test_every_byte_of_the_wrapped_keys(made: Made) -> None:
             with flipped(path, at) as before:
                 assert not is_whole(path.read_bytes()), at
                 if at % 16 == 0:
+                    # One that hit while the home is open, and before.
+                    assert [str(path) in damage.problem for damage in verify(made.store).damages] == [True]
                     (damage,) = found(made)
                     assert damage.what == "key" and str(path) in damage.problem
                     assert path.read_bytes() == before, "it was not restored"
@@ -209,11 +212,11 @@ def test_recovery_reads_past_a_flipped_length(made: Made, tmp_path: Path) -> Non
 
 
 def test_the_ledger(made: Made) -> None:
-    """Its pages carry codes of their own."""
-    path = made.store.database_path("ledger")
-    for at in places(path, 6):
-        with flipped(path, at):
-            assert [damage.what for damage in found(made)][:1] == ["ledger"], at
+    """Its pages carry codes of their own; its anchor is sealed."""
+    for path in (made.store.database_path("ledger"), anchor_path(made.store)):
+        for at in places(path, 6):
+            with flipped(path, at):
+                assert [damage.what for damage in found(made)][:1] == ["ledger"], at
 
 
 def test_fragments_before_a_flip_in_an_open_segment_are_kept(made: Made, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pepys.store.journal_reader import JournalReader
 from pepys.store.merging import merge_chunks
 from pepys.store.reader import LiveView, events, levels, load
 from pepys.store.rebuild import rebuild
-from pepys.store.recover import finish, recover, recover_all
+from pepys.store.recover import _Left, finish, recover, recover_all
 from pepys.store.remove import remove
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
@@ -194,10 +194,10 @@ def test_a_record_of_a_journal_is_told_while_it_lasts_and_after(store: Store) ->
     assert part == Unread("journal", first, end, 2 * FRAGMENT, 2 * FRAGMENT)
     (damage,) = verify(store).damages
     assert (damage.what, damage.start_ns) == ("journal", 2 * FRAGMENT) and str(part) in damage.problem
-    kept = path.read_bytes()
-    assert recover(store, session)
-    path.write_bytes(kept)  # as after a kill: it is not told twice
-    recover_all(store)
+    journal = Journal.open_for_append(path, store.keys)
+    _Left(store, journal, store.heads.manifest(session)[1]).tell_lost()
+    journal.close()  # as after a kill of a recovery: it is not told twice
+    assert recover_all(store) == [session]
     (event,) = (event for event in events(store, session) if isinstance(event, EventsLost))
     assert (event.first, event.end, event.wall_ns) == (first, end, WALL_NS)
     report = verify(store)

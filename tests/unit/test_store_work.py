@@ -159,15 +159,3 @@ def test_a_damaged_ledger_is_told_and_stays(store: Store, capfd: pytest.CaptureF
     assert [damage.what for damage in verify(store).damages] == ["ledger"]
     assert path.read_bytes() == b"damaged " * 2000
     assert capfd.readouterr() == ("", "")
-
-
-def test_the_ledger_reads_as_zero_and_then_as_its_sum(store: Store) -> None:
-    ledger = Ledger(store)
-    assert ledger.total_nanos("s") == 0 and not store.database_path("ledger").exists()
-    connection = open_database(store, "ledger")
-    for cost in (5, 7):
-        connection.execute(
-            "INSERT INTO spends (session, stage, key, cost_nanos, wall_ns) VALUES ('s', 'x', 'k', ?, 1)", (cost,)
-        )
-    connection.close()
-    assert (ledger.total_nanos("s"), ledger.total_nanos("t"), ledger.problems()) == (12, 0, [])

@@ -22,6 +22,7 @@ from pepys.demo.servers import XServer
 from pepys.limits import NS_PER_MS
 from pepys.model.events import FocusChanged, SessionStarted, SpanEnded, SpanStarted
 from pepys.model.ids import new_session_id
+from pepys.modules import module_words
 from pepys.store.store import Store, open_store
 from pepys.store.writer import SessionWriter
 
@@ -82,7 +83,7 @@ def _new_store(place: Place) -> Store:
 def _program() -> list[str]:
     """The program as a user calls it, where it is installed beside this Python."""
     beside = Path(sys.executable).with_name("pepys")
-    return [str(beside)] if beside.is_file() else [sys.executable, "-m", "pepys"]
+    return [str(beside)] if beside.is_file() else module_words("pepys")
 
 
 def _fill(store: Store, sessions: int, clock: Clock) -> None:

@@ -23,6 +23,7 @@ from pepys.demo.child import program
 from pepys.demo.servers import MIC_SINK, NO_BUS, NULL_SINK
 from pepys.errors import DeviceMissing
 from pepys.limits import NS_PER_S
+from pepys.modules import module_words
 from pepys.record.runfile import RunFile
 from pepys.sessions.control import orphans
 from pepys.store.store import Store, open_store
@@ -201,7 +202,7 @@ def command(place: Place, words: Sequence[str]) -> str:
     Raises:
         DeviceMissing: it failed; the message quotes why.
     """
-    argv = [sys.executable, "-m", "pepys", *words]
+    argv = module_words("pepys", *words)
     done = subprocess.run(argv, env={**os.environ, **place.env}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise DeviceMissing(f"pepys {words[0]} failed: {done.stderr.strip()}", "run pepys doctor")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Final, Self
 
 from pepys.demo.child import Child
 from pepys.errors import DeviceMissing
+from pepys.modules import module_words
 
 STOP_S: Final = 60.0
 """A recording that ends writes what it still holds: it gets more time than a server."""
@@ -23,7 +23,7 @@ class Started(Child):
     @classmethod
     def module(cls, name: str, words: Sequence[str], log: Path, env: Mapping[str, str]) -> Self:
         """Start `python -m name words`."""
-        return cls([sys.executable, "-m", name, *words], log, env=env)
+        return cls(module_words(name, *words), log, env=env)
 
     def check(self) -> None:
         """See that it still runs.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pepys.bench import store_catalog, store_events, store_ingest, store_memory
+from pepys.bench import store_backups, store_catalog, store_events, store_ingest, store_memory
 from pepys.bench.figures import Figure
 from pepys.bench.plan import Bench
 from pepys.errors import Usage
@@ -27,7 +27,7 @@ class Measure:
     Attributes:
         words: what it is.
         take: how it is taken.
-        size: how much of it there is, unless said: segments, seconds, sessions or gigabytes.
+        size: how much of it there is, unless said: segments, seconds, sessions, gigabytes or megabytes.
         each_s: how long a run of `size` takes, roughly.
         once_s: and what comes before the first run.
     """
@@ -46,7 +46,20 @@ MEASURES: Final = {
     "rebuild": Measure("the catalog made anew", store_catalog.rebuilding, store_catalog.HOURS, 60.0, 60.0),
     "index": Measure("the search index", store_catalog.indexing, store_catalog.TEXT_HOURS, 12.0, 30.0),
     "memory": Measure("memory, once", store_memory.memory, store_memory.GIGABYTES, 0.0, 120.0),
+    "backups": Measure(
+        "segments put whole, against restic and borg", store_backups.backups, store_backups.MEGABYTES, 90.0
+    ),
 }
+
+
+def need_programs(chosen: Sequence[str]) -> None:
+    """Refuse measures whose programs are missing.
+
+    Raises:
+        Usage: one is.
+    """
+    if "backups" in chosen:
+        store_backups.need_programs()
 
 
 def choose(measures: Sequence[str]) -> tuple[str, ...]:
@@ -73,8 +86,7 @@ def run(chosen: Sequence[str], runs: int, say: Callable[[str], None], size: int 
         chosen: what `choose` gave.
         runs: how often each is repeated.
         say: takes a line for people about what goes on.
-        size: how much of each (segments, seconds, sessions, gigabytes), for a quick look; the measure's own unless
-            given.
+        size: how much of each (segments, seconds, sessions ...), for a quick look; the measure's own unless given.
     """
     for name in chosen:
         measure = MEASURES[name]

@@ -162,11 +162,13 @@ def _home_that_cannot_be(error: OSError) -> str:
 
 
 def _report(error: PepysError, as_json: bool) -> int:
+    from pepys.cli.output import shown
+
     if as_json:
         import json
 
         sys.stdout.write(json.dumps({"error": error.to_json()}, ensure_ascii=False) + "\n")
     sys.stdout.flush()
     line = f"pepys: {error.message}" + (f"; {error.remedy}" if error.remedy else "")
-    sys.stderr.write(" ".join(line.split()) + "\n")
+    sys.stderr.write(shown(" ".join(line.split())) + "\n")
     return error.exit_code

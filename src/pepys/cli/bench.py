@@ -38,7 +38,7 @@ _Measure = Annotated[
         " account, sync, click, cpu, silence, bytes, told, words; with --faults: recorder-kill, host-kill,"
         " parec-kill, recorder-stop, x-stop, parec-stop, x-kill, sound-kill, disk-full, disk-read-only, disk-slow,"
         " clock-step; with --health: kills, pauses, random, cycles, slope, desktop; of store: ingest, events,"
-        " list, rebuild, index, memory (repeatable; all).",
+        " list, rebuild, index, memory, backups (repeatable; all).",
     ),
 ]
 
@@ -80,7 +80,8 @@ def bench(
     """Measure what pepys costs on this machine, against ffmpeg and against its own bars.
 
     Uses virtual displays, sound servers and homes of its own; `--home` changes nothing. Needs ffmpeg, xterm, Xvfb and
-    openbox, and PulseAudio where there is sound; espeak-ng where there is speech. Exits with 0 whatever is measured.
+    openbox, and PulseAudio where there is sound; espeak-ng where there is speech; restic and borg for the
+    backups of store. Exits with 0 whatever is measured.
     """
     from pepys.bench.figures import machine
     from pepys.cli.output import Output
@@ -186,6 +187,7 @@ def _store(out: Output, measures: list[str], runs: int) -> Iterator[Figure]:
     from pepys.bench import store
 
     chosen = store.choose(measures)
+    store.need_programs(chosen)
     _warn_of(out, store.lasts_s(chosen, runs) / 60)
     yield from store.run(chosen, runs, out.warn)
 

@@ -1,7 +1,7 @@
-"""`pepys key`: where the master key is kept, the recovery code, changes, and the token of the HTTP API.
+"""`pepys key`: where the master key is kept, the recovery code, changes; and the commands of `key_tokens`.
 
 A secret is asked for and never taken as a word of the command line; what is printed of one is the recovery code and the
-token, each only by the command that is named for it.
+tokens, each only by the command that is named for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pepys.cli.key_tokens import token
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import counted
@@ -121,13 +122,14 @@ def import_code(
     out.document(
         {
             "home": str(home), "device": done.keys.device_id, "fingerprint": done.keys.fingerprint(),
-            "opened_before": done.opened_before, "set_aside": str(done.set_aside) if done.set_aside else None,
+            "opened_before": done.opened_before, "set_aside": [str(path) for path in done.set_aside],
         }
     )  # fmt: skip
-    for notice in done.keys.notices:
+    for notice in (*done.keys.notices, *done.keys.hints):
         out.warn(f"pepys: {notice}")
     if done.set_aside:
-        out.warn(f"pepys: the former master key is set aside as {done.set_aside}; other homes may still need it")
+        where = ", ".join(str(path) for path in done.set_aside)
+        out.warn(f"pepys: the former master key is set aside as {where}; other homes may still need it")
     if not as_json:
         how = "opened before, and still does" if done.opened_before else "opens now"
         out.text(f"{home} {how}; the master key is {_place(_kept())}")
@@ -141,6 +143,9 @@ def change(
     leave: Annotated[
         list[Path] | None, typer.Option("--leave", metavar="DIR", help="A home that is gone for good (repeatable).")
     ] = None,
+    forget_former: Annotated[
+        bool, typer.Option("--forget-former", help="Keep no former master key; backups then need the recovery code.")
+    ] = False,
     *,
     home: HomeOption,
     as_json: JsonOption = False,
@@ -148,7 +153,8 @@ def change(
 ) -> None:
     """Make another master key for every home that this one opens; a recording under way goes on.
 
-    Recovery codes and the data stay as they are. One that was interrupted is ended.
+    Recovery codes and the data stay as they are. One that was interrupted is ended. Former master keys are kept, sealed
+    under the new one, as backups are still under them; `--forget-former` removes them.
     """
     from pepys.config import config_dir
     from pepys.store.key_change import change_master
@@ -158,9 +164,15 @@ def change(
     if to is not None and to not in {kind.value for kind in Kind}:
         raise Usage(f"a master key cannot be kept at {to!r}", "take file, keyring or passphrase")
     out = Output(as_json)
-    left = frozenset(path.absolute() for path in leave or ())
     kind = None if to is None else Kind(to)
-    done = change_master(home, config_dir(), kind, lambda: ask_new(new_passphrase_fd), left)
+    done = change_master(
+        home,
+        config_dir(),
+        kind,
+        lambda: ask_new(new_passphrase_fd),
+        frozenset(leave or ()),
+        forget_former=forget_former,
+    )
     out.document(
         {
             "kept": done.kept.kind.value, "where": str(done.kept.path), "homes": [str(path) for path in done.homes],
@@ -173,6 +185,15 @@ def change(
         out.warn("pepys: a change that was interrupted is ended; give the command again for another one")
     if not as_json:
         out.text(f"the master key is {_place(done.kept)}; it opens {counted(len(done.homes), 'home')}")
+        for path in done.homes:
+            out.text(f"  {path}")
+    if forget_former:
+        out.warn("pepys: no former master key is kept; earlier backups and homes that were away need the recovery code")
+    else:
+        out.warn(
+            "pepys: former master keys are kept, sealed under this one, for backups and homes that were away; "
+            "if one leaked: pepys key change --forget-former"
+        )
 
 
 def check(
@@ -200,19 +221,19 @@ def check(
         raise
     except PepysError as error:
         failed = error
-    found = copies(home, _kept().secret() if keys is not None else None)
+    found = copies(home, _secret_at_hand())
     fits = None if typed is None or keys is None else typed == keys.store_key
     if fits is False:
         failed = KeyProblem("the recovery code is of another store", "print this one's with pepys key export")
     document: dict[str, Any] = {
         "opens": keys is not None, "fingerprint": keys.fingerprint() if keys else None, "code_fits": fits,
         "copies": [{"path": str(copy.path), "state": copy.state} for copy in found],
-        "notices": list(keys.notices) if keys else [],
+        "notices": [*keys.notices, *keys.hints] if keys else [],
     }  # fmt: skip
     if failed is not None:
         document["error"] = failed.to_json()
     out.document(document)
-    _tell_check(out, home, found, keys.notices if keys else (), fits)
+    _tell_check(out, home, found, (*keys.notices, *keys.hints) if keys else (), fits)
     _warn_of_rights(out)
     if failed is not None:
         if as_json:
@@ -221,25 +242,17 @@ def check(
         raise failed
 
 
-def token(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Print the token that programs send to the HTTP API: `Authorization: Bearer TOKEN`."""
-    from pepys.store.store import open_store
-
-    out = Output(as_json)
-    text = open_store(home, create=False).keys.api_token()
-    out.document({"token": text})
-    if not as_json:
-        out.text(text)
-
-
 def _tell_check(out: Output, home: Path, found: list[Copy], notices: tuple[str, ...], fits: bool | None) -> None:
     for notice in notices:
         out.warn(f"pepys: {notice}")
     if out.as_json:
         return
-    words = {"opens": "whole, opens", "another_key": "whole, under another master key"}
+    words = {
+        "opens": "whole, opens", "another_key": "whole, under another master key",
+        "whole": "whole; no master key to try it with",
+    }  # fmt: skip
     for copy in found:
-        out.text(f"{words.get(copy.state, copy.state):32} {copy.path.relative_to(home)}")
+        out.text(f"{words.get(copy.state, copy.state):36} {copy.path.relative_to(home)}")
     if fits:
         out.text("the recovery code fits")
 
@@ -262,6 +275,14 @@ def _kept() -> Kept:
     if kept is None:
         raise KeyProblem(f"there is no master key {path}", "give your recovery code to pepys key import")
     return kept
+
+
+def _secret_at_hand() -> bytes | None:
+    """The master key in force, or None where it cannot be got."""
+    try:
+        return _kept().secret()
+    except KeyProblem:
+        return None
 
 
 def _place(kept: Kept) -> str:

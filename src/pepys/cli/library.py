@@ -14,7 +14,7 @@ import typer
 from pepys.cli.activity import activity_facts, clock_step_text
 from pepys.cli.columns import join, pad, paint, width_in_force, widths
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
-from pepys.cli.output import Output
+from pepys.cli.output import Output, shown
 from pepys.cli.say import (
     clock_text,
     counted,
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 # Columns of the list: which give way on a narrow terminal, which hold figures, which is coloured.
 _CUT, _RIGHT, _STATE = (1, 5), (3,), 4
-_STATE_STYLES = {"recording": "bold red", "interrupted": "yellow"}
+_STATE_STYLES = {"recording": "bold red", "interrupted": "yellow", "damaged": "bold red"}
 _SHORT_ID = 10  # the part of an id that is its time
 
-State = Literal["recording", "interrupted", "completed"]
+State = Literal["recording", "interrupted", "completed", "damaged"]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="An id, a unique prefix of one, or `last`.")]
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, unique prefixes, or `last`.")]
 SessionOption = Annotated[str | None, typer.Option("--session", metavar="ID", help="A session other than the one now.")]
@@ -80,7 +80,10 @@ def list_(
         found = []  # a home that does not exist yet holds no session
     out.document(found)
     if not as_json:
-        _print_list(out, found)
+        _print_list(out, shown(found))
+    for row in found:
+        if row["state"] == "damaged":
+            out.warn(f"pepys: session {row['id']} is damaged; pepys verify tells what of it")
 
 
 def _print_list(out: Output, found: list[dict[str, Any]]) -> None:
@@ -91,7 +94,12 @@ def _print_list(out: Output, found: list[dict[str, Any]]) -> None:
     tagged = any(row["tags"] for row in found)
     rows = [["ID", "NAME", "STARTED", "LENGTH", "STATE", *(["TAGS"] if tagged else [])]]
     for row in found:
-        told = [short[row["id"]], row["name"], local_time(row["started_at"]), clock_text(row["duration_ms"])]
+        told = [
+            short[row["id"]],
+            row["name"].replace("\n", " "),
+            local_time(row["started_at"]),
+            clock_text(row["duration_ms"]),
+        ]
         rows.append([*told, row["state"], *([", ".join(row["tags"])] if tagged else [])])
     column_widths = widths(rows, width_in_force(), _CUT if tagged else _CUT[:1])
     head, *lines = (pad(row, column_widths, right=_RIGHT) for row in rows)
@@ -128,70 +136,70 @@ def show(
             if not as_json:
                 out.text(drawn["mermaid"].rstrip())
             return
-        shown = show_session(library, session)
-    out.document(shown)
+        told = show_session(library, session)
+    out.document(told)
     if not as_json:
-        _print_session(out, shown)
-    if shown["unread"]:
-        out.warn(f"pepys: {unread_text(shown['unread'])}")
+        _print_session(out, shown(told))
+    if told["unread"]:
+        out.warn(f"pepys: {unread_text(told['unread'])}")
 
 
-def _print_session(out: Output, shown: dict[str, Any]) -> None:
+def _print_session(out: Output, told: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     console = out.console()
-    console.print(Text(shown["name"], "bold"))
-    console.print(Text(f"{shown['id']}  {shown['state']}", "dim"))
+    console.print(Text(told["name"], "bold"))
+    console.print(Text(f"{told['id']}  {told['state']}", "dim"))
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    recorded = f"{clock_text(shown['duration_ms'])} recorded"
-    if shown["gaps"]:
-        recorded += f" of {clock_text(shown['wall_ms'])}"
-    facts.add_row("started", f"{local_time(shown['started_at'])}, {recorded}")
+    recorded = f"{clock_text(told['duration_ms'])} recorded"
+    if told["gaps"]:
+        recorded += f" of {clock_text(told['wall_ms'])}"
+    facts.add_row("started", f"{local_time(told['started_at'])}, {recorded}")
     for label in ("tags", "category", "description", "summary"):
-        value = ", ".join(shown[label]) if label == "tags" else shown[label]
+        value = ", ".join(told[label]) if label == "tags" else told[label]
         if value:
             facts.add_row(label, Text(value))
-    if pictures := picture_text(shown["tracks"]):
+    if pictures := picture_text(told["tracks"]):
         facts.add_row("video", Text(pictures))
-    facts.add_row("size", f"{size_text(shown['bytes_on_disk'])} on disk")
-    for label, text in activity_facts(shown):
+    facts.add_row("size", f"{size_text(told['bytes_on_disk'])} on disk")
+    for label, text in activity_facts(told):
         facts.add_row(label, text)
-    for stage in shown["enrichment"]["stages"]:
+    for stage in told["enrichment"]["stages"]:
         error = f": {stage['error']}" if stage.get("error") else ""
         facts.add_row(stage["name"].replace("_", " "), f"{stage['state']}{error}")
     console.print(facts)
-    _print_tracks(console, shown)
+    _print_tracks(console, told)
 
 
-def _print_tracks(console: Any, shown: dict[str, Any]) -> None:
+def _print_tracks(console: Any, told: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    live = shown["state"] == "recording"
+    live = told["state"] == "recording"
     for name in ("TRACK", "SOURCE", "CODEC", "SIZE", "STATE" if live else "RESULT"):
         table.add_column(name, overflow="fold", justify="right" if name == "SIZE" else "left")
-    for track in in_place(shown["tracks"]):
-        state = track_state(track) if live else track_result(track, shown["gaps"])
+    for track in in_place(told["tracks"]):
+        state = track_state(track) if live else track_result(track, told["gaps"])
         # What is composed into the video has no bytes of its own, and activity is in the journal.
         size = size_text(track["bytes"]) if track["bytes"] else ""
         table.add_row(track["track"], Text(track["source"]), track["codec"], size, Text(state))
-    if shown["tracks"]:
+    if told["tracks"]:
         console.print()
         console.print(table)
     if not live:
-        for track in shown["tracks"]:
+        for track in told["tracks"]:
             for line in sound_lines(track):
                 console.print(Text(f"{track['track']} {line}"), soft_wrap=True)
-    lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= shown["wall_ms"] else
-              gap_text(gap)) for gap in shown["gaps"]]  # fmt: skip
+    lines = [(gap["start_ms"], f"gap, still on: {gap['reason']}" if live and gap["end_ms"] >= told["wall_ms"] else
+              gap_text(gap)) for gap in told["gaps"]]  # fmt: skip
     lines += [(entry["start_ms"], f"{gap_name(track)} missing for {length_text(entry['end_ms'] - entry['start_ms'])}: "
-               f"{entry['reason']}") for track in shown["tracks"] for entry in track["gaps"]]  # fmt: skip
-    lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in shown["notes"]]
-    lines += [(step["at_ms"], clock_step_text(step)) for step in shown["clock_steps"]]
+               f"{entry['reason']}") for track in told["tracks"] for entry in track["gaps"]]  # fmt: skip
+    lines += [(entry["at_ms"], f"{entry['kind']}: {entry['text']}") for entry in told["notes"]]
+    lines += [(step["at_ms"], clock_step_text(step)) for step in told["clock_steps"]]
     if lines:
         console.print()
     for at_ms, line in sorted(lines):

@@ -7,7 +7,7 @@ drawn once a second from what the recorder tells anyway, and only on a terminal.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -29,6 +29,7 @@ from pepys.cli.sources import (
     WindowOption,
     in_order,
 )
+from pepys.cli.troubles import Troubles
 from pepys.errors import DeviceMissing, Interrupted, Partial, StorageProblem, from_json
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from pepys.sessions.foreground import Outcome
     from pepys.sessions.start import StartRequest
+
+_TOLD: Final = frozenset({"failed", "restarting", "degraded", "healthy"})
 
 Quality = Literal["low", "medium", "high", "ultra"]
 Audio = Literal["mic", "system", "both", "off"]
@@ -209,7 +212,7 @@ class StatusLine:
         self._live = sys.stderr.isatty() and not out.as_json
         self._drawn = 0
         self._begun = False
-        self._unwell: set[str] = set()
+        self._troubles = Troubles()
         self._meters = Meters(sys.stderr)
         self._early: list[dict[str, Any]] = []
         self._reasons: dict[str, str] = {}
@@ -263,18 +266,13 @@ class StatusLine:
 
     def _track(self, push: dict[str, Any]) -> None:
         """A track that fails is told, and one that is well again; one that begins well is not worth a line."""
-        track, state = push["track"], push.get("state")
-        if state in {"failed", "restarting", "degraded"}:
-            self._unwell.add(track)
-        elif state == "healthy" and track in self._unwell:
-            self._unwell.remove(track)
-        else:
-            return
-        reason = self._reasons[track] = push.get("detail") or ""
+        line = self._troubles.hear(push)
+        if push.get("state") in _TOLD:
+            self._reasons[push["track"]] = push.get("detail") or ""
         # A state is told when it is durable: the warning of the same words may have come first.
-        if reason and self._told.pop(track, "") == reason:
-            return
-        self._stay(track_word(push) + _because(push))
+        reason = push.get("detail") or ""
+        if line is not None and not (reason and self._told.pop(push["track"], "") == reason):
+            self._stay(line + _because(push))
 
     def clear(self) -> None:
         """Leave an empty line."""
@@ -287,7 +285,7 @@ class StatusLine:
     def _started(self, status: dict[str, Any]) -> None:
         # Before this line nothing was told: a recording that cannot begin leaves its error alone on stdout.
         self._begun = True
-        self._unwell = {track["track"] for track in status["tracks"] if track["state"] not in {"starting", "healthy"}}
+        self._troubles.begin(status["tracks"])
         self._out.record({"event": "started", "id": status["session"], **status})
         self._stay(f"Recording {status['name']} ({status['session']}); Ctrl-C ends it.")
         for line in (*left_out(status["tracks"]), *fallbacks(status["tracks"]), *(f"  {w}" for w in warnings(status))):

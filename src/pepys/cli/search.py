@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
-from pepys.cli.output import Output
+from pepys.cli.output import Output, shown
 from pepys.errors import Usage
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def search(
         )  # fmt: skip
     out.document(hits)
     if not as_json:
-        _show(out, hits)
+        _show(out, shown(hits))
 
 
 def _show(out: Output, hits: list[dict[str, Any]]) -> None:

@@ -108,7 +108,7 @@ def _run(home: Path, host: str, port: int, announce: Callable[[str], None], out:
     """Be the daemon until a signal; ends as Interrupted after Ctrl-C."""
     from pepys.sessions.blocks import run
 
-    daemon = _daemon(home, host, port, announce, page)
+    daemon = _daemon(home, host, port, announce, page, out.warn)
     if not daemon.has_page:
         out.warn("This installation has the API alone: its page was not built (`make ui`).")
     run(daemon.run())
@@ -129,11 +129,13 @@ def _show(address: str) -> bool:
         return False
 
 
-def _daemon(home: Path, host: str, port: int, announce: Callable[[str], None], page: str) -> Daemon:
+def _daemon(
+    home: Path, host: str, port: int, announce: Callable[[str], None], page: str, warn: Callable[[str], None]
+) -> Daemon:
     try:
         from pepys.web.daemon import Daemon
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pepys"):
             raise
         raise PepysError(f"the server needs {error.name}", "install pepys with its extra [server]") from error
-    return Daemon(home, host, port, announce, page)
+    return Daemon(home, host, port, announce, page, warn)

@@ -92,7 +92,7 @@ def _document(report: Report) -> dict[str, Any]:
 def _shape(damage: Damage) -> dict[str, Any]:
     return {
         "session": damage.session, "what": damage.what, "problem": damage.problem, "track": damage.track,
-        "start_ms": _ms(damage.start_ns), "end_ms": _ms(damage.end_ns), "blob": damage.blob,
+        "start_ms": _ms(damage.start_ns), "end_ms": _ms(damage.end_ns), "blob": damage.blob, "remedy": damage.remedy,
     }  # fmt: skip
 
 
@@ -111,7 +111,11 @@ def _tell(out: Output, report: Report) -> None:
     out.text(f"looked at {told}")
     for damage in report.damages:
         out.warn(f"pepys: damaged: {_where(damage)}: {damage.problem}")
-    out.warn("pepys: restore the home from a backup; what is not listed is whole and can still be shown and exported")
+    remedies = list(dict.fromkeys(damage.remedy for damage in report.damages))
+    for remedy in remedies:
+        concerned = dict.fromkeys(_where(damage) for damage in report.damages if damage.remedy == remedy)
+        out.warn(f"pepys: {remedy}" + (f" ({'; '.join(concerned)})" if len(remedies) > 1 else ""))
+    out.warn("pepys: what is not listed is whole and can still be shown and exported")
 
 
 def _where(damage: Damage) -> str:

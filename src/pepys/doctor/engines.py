@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pepys import limits
 from pepys.config import load_settings
 from pepys.doctor.findings import Finding, less, missing, ok
 from pepys.errors import Usage
+from pepys.modules import module_words
 
 _INSTALL = "install pepys again: make demo"
 # SQLite's page on the write-ahead log names the versions in which a reset of that log can lose pages.
@@ -118,7 +118,7 @@ def page() -> Iterator[Finding]:
 
 def _child(module: str, *words: str) -> dict[str, Any]:
     """What a module run as a program tells."""
-    argv = [sys.executable, "-m", module, *words]
+    argv = module_words(module, *words)
     told = subprocess.run(argv, capture_output=True, check=True, timeout=limits.DOCTOR_CHILD_S)
     facts: dict[str, Any] = json.loads(told.stdout)
     return facts

@@ -17,6 +17,7 @@ from pepys import limits
 from pepys.config import load_settings
 from pepys.doctor.findings import Finding, less, missing, ok
 from pepys.errors import Usage
+from pepys.modules import module_words
 from pepys.record import probe
 from pepys.record.exclusions import Exclusions
 from pepys.record.sources import KINDS
@@ -115,7 +116,7 @@ class Pictures:
 
     def _look(self) -> dict[str, Any]:
         if self._facts is None:
-            argv = [sys.executable, "-m", "pepys.record.listing", *(["--thumbnails"] if self._thumbnails else [])]
+            argv = module_words("pepys.record.listing", *(["--thumbnails"] if self._thumbnails else []))
             try:
                 told = subprocess.run(
                     argv, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=limits.DOCTOR_CHILD_S

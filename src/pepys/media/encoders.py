@@ -11,7 +11,6 @@ import json
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from pepys.media.driver_encoder import DRIVERS, Driver, DriverEncoder, EncoderFa
 from pepys.media.fmp4_init import VideoConfig
 from pepys.media.h264_hint import Area
 from pepys.media.video import H264Encoder
+from pepys.modules import module_words
 
 __all__ = ["X264", "Choice", "EncoderFailed", "Encoders", "Trial", "VideoEncoder", "choose_encoder", "run_trial"]
 
@@ -170,7 +170,7 @@ def run_trial(
         argv: another child than the trial.
     """
     numbers = [str(number) for number in (width, height, fps, qp)]
-    command = argv or [sys.executable, "-m", "pepys.media.encoder_trial", codec, *numbers]
+    command = argv or module_words("pepys.media.encoder_trial", codec, *numbers)
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0

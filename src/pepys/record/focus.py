@@ -24,6 +24,7 @@ from pepys.record.health import Health
 from pepys.record.loop import Loop
 from pepys.record.playback import SpanPlace
 from pepys.record.ports import SourceEnded
+from pepys.record.probe import display_gone
 from pepys.record.shot_schedule import Activity
 from pepys.record.standing import Tries
 
@@ -118,6 +119,9 @@ class FocusWatch:
         self._desk: DeskTrack | None = None
         self._place: SpanPlace | None = None
         self._tries = Tries()
+        self._due_ns = 0
+        self._reason = "source_closed"
+        """Why there is a gap while the sources are not there: how they ended last."""
         self._lost = False
         """Whether the sources were there and are not any more."""
 
@@ -149,7 +153,7 @@ class FocusWatch:
         """Let go of sources that stand still, and open them again at once."""
         if self._track is not None:
             # Nothing that happened since its last sign of life was heard.
-            self._on_ended(SourceEnded(self._track.source.heard_ns, "source_closed", "the X server does not answer"))
+            self._on_ended(SourceEnded(self._track.source.heard_ns, "device_lost", "the X server does not answer"))
             self.reopen()
 
     # --- its life
@@ -159,6 +163,7 @@ class FocusWatch:
         if display != self._display:
             self.close()
             self._display, self._error, self._tries, self._lost = display, None, Tries(), False
+            self._reason = "source_closed"
         self.reopen()
 
     def show(self, display: str | None, at_ns: int | None = None) -> None:
@@ -202,7 +207,7 @@ class FocusWatch:
         if self._track is None or self._desk is None:
             if self._shown and self._error is not None:
                 self._health.set(_TRACK, self._away, place.at_ns, self._error.message)
-                self._health.open_gap(_TRACK, "source_closed", place.at_ns, self._error.message)
+                self._health.open_gap(_TRACK, self._reason, place.at_ns, self._error.message)
             return
         self._health.set(_TRACK, "healthy", at_ns, self._desk.without)
         self._health.close_gaps_of(_TRACK, at_ns)
@@ -249,7 +254,7 @@ class FocusWatch:
         if opened is None:
             return
         self._drop_opening()
-        self._error = None
+        self._error, self._reason = None, "source_closed"
         self._tries.came(self._loop.clock.now_ns())
         note = self._health.note
         self._track = ActivityTrack(opened.focus, self._loop, note, self._on_ended, self._on_focus)
@@ -297,17 +302,18 @@ class FocusWatch:
 
     def _fail(self, error: PepysError) -> None:
         self._error = error
-        self._tell_away("source_closed", self._loop.clock.now_ns(), error.message)
+        self._tell_away(self._loop.clock.now_ns(), error.message)
 
     def _on_ended(self, ended: SourceEnded) -> None:
         self.count()
         self._drop_sources()
         self._lost = True
         self._tries.went(self._loop.clock.now_ns())
-        self._error = DeviceMissing(ended.message, "start it again")
-        self._tell_away(ended.reason, ended.at_ns, ended.message)
+        message = f"display {self._display}: {ended.message}"
+        self._error, self._reason = DeviceMissing(message, "start it again"), ended.reason
+        self._tell_away(ended.at_ns, message)
 
-    def _tell_away(self, reason: str, since_ns: int, message: str) -> None:
+    def _tell_away(self, since_ns: int, message: str) -> None:
         """The sources are not there since then; they are tried again later."""
         place = self._place
         at_ns = None if place is None else place.axis(max(place.base_ns, since_ns))
@@ -316,9 +322,20 @@ class FocusWatch:
             report.tries = self._tries.count
             self._health.set(_TRACK, self._away, at_ns, message)
             if at_ns is not None:
-                self._health.open_gap(_TRACK, reason, at_ns, message)
-        self._loop.set_timer(_TRACK, self._loop.clock.now_ns() + self._tries.wait_ns, self._retry)
+                self._health.open_gap(_TRACK, self._reason, at_ns, message)
+        self._due_ns = self._loop.clock.now_ns() + self._tries.wait_ns
+        self._wait()
 
-    def _retry(self) -> None:
-        self._tries.tried()
-        self.reopen()
+    def _wait(self) -> None:
+        """Wait for the next try; a display that is gone is looked for meanwhile, as `feeds` does."""
+        until_ns = self._due_ns
+        if display_gone(self._display or ""):
+            until_ns = min(until_ns, self._loop.clock.now_ns() + limits.DISPLAY_GONE_LOOK_NS)
+        self._loop.set_timer(_TRACK, until_ns, self._on_due)
+
+    def _on_due(self) -> None:
+        if self._loop.clock.now_ns() < self._due_ns and display_gone(self._display or ""):
+            self._wait()
+        else:
+            self._tries.tried()
+            self.reopen()

@@ -12,12 +12,12 @@ import contextlib
 import json
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pepys import errors, limits
+from pepys.modules import module_words
 from pepys.record.spec import Order
 from pepys.store.files import private_file
 
@@ -85,7 +85,7 @@ def launch(order: Order, log: Path) -> Launched:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab", opener=private_file) as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pepys.record", str(theirs.fileno())],
+                module_words("pepys.record", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,

@@ -18,7 +18,7 @@ from pepys.model.session import Session
 from pepys.model.sound_levels import BLOCK_NS, Ranges, joined, unpack, voiced_blocks
 from pepys.review.timespan import ms, wall_ns
 from pepys.store.journal_reader import JournalReader
-from pepys.store.reader import levels, manifest, only_levels, readable_chunks
+from pepys.store.reader import levels, live_pieces, manifest, only_levels
 from pepys.store.store import Store
 
 _BLOCK_MS: Final = BLOCK_NS // NS_PER_MS
@@ -121,11 +121,10 @@ class LevelLanes:
         journal = self._store.journal_path(self._id)
         if not journal.exists():
             raise NotFound(f"session {self._id} has no journal", "it is not being recorded")
-        current = manifest(self._store, self._id)
-        reader = JournalReader(journal, self._store.keys, current.journal_offset, only_levels, disk=self._store.disk)
-        self._take(readable_chunks(self._store, current, only_levels))
-        self._take(event for _, event in reader.read() if reader.next_event > current.next_event)
-        self._reader, self._chunks = reader, None
+        # Chunks may be merged meanwhile.
+        pieces, self._reader = live_pieces(self._store, self._id, only_levels)
+        self._take(pieces.events)
+        self._chunks = None
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -1,4 +1,4 @@
-"""Recorders that nobody steers: asked to end, told of until they are gone, and their sessions seen to.
+"""Recorders that nobody steers: asked to end, told of until a new session begins, and their sessions seen to.
 
 Owns those of another version of pepys, and those that run beside the one that was adopted. Invariant: each has ended
 in order or was killed, after which its session is `completed` or `interrupted`; one that was given its process id by
@@ -33,28 +33,34 @@ class Departing:
         self._backing = backing
         self._gone = gone
         self._texts: dict[str, str] = {}
+        self._past: dict[str, str] = {}
+        """What was done with those that are gone, by session: whoever looks later must find it too."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def notices(self) -> list[dict[str, str]]:
-        """What a status tells of them."""
-        return [{"kind": "protocol", "text": text} for text in self._texts.values()]
+        """What a status tells of them, of those that are gone too."""
+        told = (("protocol", self._texts), ("departed", self._past))
+        return [{"kind": kind, "text": text} for kind, texts in told for text in texts.values()]
 
     @property
-    def sessions(self) -> list[str]:
-        """Their sessions."""
-        return list(self._texts)
+    def running(self) -> list[str]:
+        """What is told of those that have not ended."""
+        return list(self._texts.values())
+
+    def forget(self) -> None:
+        """A session begins: what is over is told no more."""
+        self._past.clear()
 
     def ask(self, path: Path, run: RunFile) -> None:
         """Have a recorder end in order."""
         of = (
             f"of another version (protocol {run.protocol}, not {PROTOCOL})" if run.protocol != PROTOCOL else "left over"
         )
-        self._texts[run.session] = (
-            f"a recorder {of} (process {run.pid}) was asked to end; session {run.session} is kept"
-        )
+        asked = f"a recorder {of} (process {run.pid}) was asked to end"
+        self._texts[run.session] = f"{asked}; session {run.session} is kept"
         self._backing.signal(run, signal.SIGTERM)
-        task = asyncio.create_task(self._watch(path, run))
+        task = asyncio.create_task(self._watch(path, run, asked))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -65,11 +71,13 @@ class Departing:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _watch(self, path: Path, run: RunFile) -> None:
+    async def _watch(self, path: Path, run: RunFile, asked: str) -> None:
+        how = "has ended"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.RECORDER_DEPART_S):
                 await self._until_gone(run)
         if self._backing.runs(run):
+            how = "was killed, for it did not"
             self._backing.signal(run, _KILL)  # what it wrote is durable
             await self._until_gone(run)
         try:
@@ -78,6 +86,7 @@ class Departing:
             await self._backing.recovered(run.session)
         finally:
             self._texts.pop(run.session, None)
+            self._past[run.session] = f"{asked} and {how}; session {run.session} is kept"
         await self._gone(run.session)
 
     async def _until_gone(self, run: RunFile) -> None:

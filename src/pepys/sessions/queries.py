@@ -14,7 +14,7 @@ from typing import Any, Self
 from pepys import limits
 from pepys.clock import Clock, rfc3339
 from pepys.enrich.state import enrichment_state
-from pepys.errors import PepysError
+from pepys.errors import Damaged, PepysError, StorageProblem
 from pepys.model.session import Gap, Session, Track
 from pepys.sessions.activity_shape import activity_shape, shots_shape
 from pepys.sessions.sound_shape import graph_shape, sound_shape
@@ -96,7 +96,11 @@ def list_sessions(
     offset: int = 0,
 ) -> list[dict[str, Any]]:
     """Sessions, newest first; `from_ns` and `to_ns` bound the wall time of their start."""
-    library.refresh()
+    recover_dead(library.store)
+    if limit is None or any(one is not None for one in (tag, state, query, from_ns, to_ns)):
+        library.catalog.refresh_rows()
+    else:
+        library.catalog.refresh_newest(offset + limit)
     rows = library.catalog.list(
         tag=tag, state=state, query=query, from_ns=from_ns, to_ns=to_ns, limit=limit, offset=offset
     )
@@ -137,7 +141,18 @@ def show_session(library: Library, text: str) -> dict[str, Any]:
     session = load(library.store, resolve(library, text))
     library.catalog.refresh_rows()
     row = library.catalog.get(session.id)
-    return {**session_shape(session), "bytes_on_disk": row.bytes_on_disk, "summary": row.summary or None}
+    shape = {**session_shape(session), "bytes_on_disk": row.bytes_on_disk, "summary": row.summary or None}
+    _add_spent(library.store, session.id, shape["enrichment"])
+    return shape
+
+
+def _add_spent(store: Store, session: str, enrichment: dict[str, Any]) -> None:
+    """Count what the ledger knows: artifacts that were made anew cost money too. Other devices' spends it does not."""
+    from pepys.store.ledger import Ledger
+
+    # A damaged ledger keeps nobody from a session; `pepys verify` tells of it.
+    with contextlib.suppress(Damaged, StorageProblem):
+        enrichment["cost_usd"] = max(enrichment["cost_usd"], Ledger(store).total_nanos(session) / 1e9)
 
 
 def show_graph(library: Library, text: str) -> dict[str, Any]:

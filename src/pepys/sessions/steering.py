@@ -159,8 +159,8 @@ class Steering(Course):
         return f"the recording {self._name!r}" if self._name else "a recording"
 
     def _refuse_beside_departing(self) -> None:
-        for told in self._departing.notices:
-            raise Busy(told["text"], "wait a moment and try again; `pepys status` shows when it is gone")
+        for text in self._departing.running:
+            raise Busy(text, "wait a moment and try again; `pepys status` shows when it is gone")
 
     def _live(self) -> Recording:
         if self._restarting:
@@ -203,7 +203,9 @@ class Steering(Course):
         spec = await (self._countdown.before(checks) if request.countdown_s else checks)
         self._chart.send("checked")
         self._session = spec.session
-        return await self._attach(spec)
+        live = await self._attach(spec)
+        self._departing.forget()
+        return live
 
     async def _checked(self, request: StartRequest) -> RecordSpec:
         """All that is before a recorder: checks, and the countdown that was asked for."""

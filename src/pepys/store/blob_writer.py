@@ -29,9 +29,18 @@ class BlobWriter:
     """Appends to one open blob; for one thread at a time. `BlobStore.writer` makes it."""
 
     def __init__(
-        self, path: Path, keys: tuple[bytes, bytes], place: Callable[[Path, str], None], *, disk: Disk = DISK
+        self,
+        path: Path,
+        keys: tuple[bytes, bytes],
+        place: Callable[[Path, str], None],
+        *,
+        lasting: bool = True,
+        disk: Disk = DISK,
     ) -> None:
-        """Open `path`, which must not exist; `keys` are (id key, blob key), `place` names a finished file."""
+        """Open `path`, which must not exist; `keys` are (id key, blob key), `place` names a finished file.
+
+        Where nobody will look for `path` after a power cut, it need not be `lasting`: that saves a sync.
+        """
         self.name = path.name
         self.offset = 0
         self._path = path
@@ -41,13 +50,14 @@ class BlobWriter:
         self._sealer = Sealer(keys[1], INFO)
         self._file_bytes = HEADER_BYTES
         self._broken = self._lost = False
+        self._unsynced = True
         with storage_errors(path):
             make_folder(path.parent, disk)
             self._fd: int | None = disk.open(path, NEW)
             try:
                 write_all(self._fd, header(MAGIC, self._sealer.salt), disk)
-                # The name must be durable before anything in the file is called so.
-                disk.sync_folder(path.parent)
+                if lasting:  # the name must be durable before anything in the file is called so
+                    disk.sync_folder(path.parent)
             except OSError:
                 self.discard()
                 raise
@@ -68,6 +78,7 @@ class BlobWriter:
         start, fd = self.offset, self._descriptor()
         pieces = [data[at : at + SEALED_FRAME_BYTES] for at in range(0, len(data), SEALED_FRAME_BYTES)]
         sealed = b"".join(self._sealer.seal(piece) for piece in pieces)
+        self._unsynced = True
         with storage_errors(self._path):
             try:
                 write_all(fd, sealed, self._disk)
@@ -106,7 +117,8 @@ class BlobWriter:
         blob = f"b3-{self._hash.hexdigest()}"
         with storage_errors(self._path):
             fd = self._descriptor()
-            self._sync(fd)
+            if self._unsynced:  # a sync of nothing is still an order to the disk to empty its own memory
+                self._sync(fd)
             self._disk.close(fd)
             self._fd = None
             replace_file(intent_path(self._path), blob.encode("ascii"), "blob.intent", self._disk)
@@ -131,7 +143,7 @@ class BlobWriter:
     def _sync(self, fd: int) -> None:
         self._lost = True
         self._disk.sync_data(fd)
-        self._lost = False
+        self._lost = self._unsynced = False
 
     def _refuse_lost(self) -> None:
         if self._lost:

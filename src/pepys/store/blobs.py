@@ -18,7 +18,7 @@ from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
 from pepys.model.ids import is_blob_id
 from pepys.store.blob_writer import INFO, MAGIC, BlobWriter, intent_path
-from pepys.store.disk import DISK, READ, WRITE, Disk
+from pepys.store.disk import DISK, READ, WRITE, Disk, NoFile
 from pepys.store.files import locked, make_folder, remove_file, replace_file, storage_errors
 from pepys.store.frames import open_all, opener, read_frame, read_span, walk
 from pepys.store.keys import StoreKeys
@@ -46,13 +46,15 @@ class BlobStore:
         self._stay()
         blob = self.id_of(data)
         if not self._keep(blob):
-            writer = self.writer(f"put-{secrets.token_hex(8)}")
+            path = self._open_path(f"put-{secrets.token_hex(8)}")
+            writer = BlobWriter(path, self._ids_and_blobs, self._place, lasting=False, disk=self._disk)
             try:
                 for at in range(0, len(data), SEALED_FRAME_BYTES):
                     writer.append(data[at : at + SEALED_FRAME_BYTES])
                 writer.sync()
                 writer.close()
-                self._place(self._open / writer.name, blob)
+                # What a power cut may leave of the other name is a stray.
+                self._place(path, blob, lasting=False)
             except StorageProblem:
                 writer.discard()
                 raise
@@ -65,8 +67,11 @@ class BlobStore:
             StorageProblem: it cannot be made, or the store is not where it was: another is not begun in its place.
         """
         self._stay()
-        keys = self._keys.id_key, self._keys.blob_key
-        return BlobWriter(self._open_path(name), keys, self._place, disk=self._disk)
+        return BlobWriter(self._open_path(name), self._ids_and_blobs, self._place, disk=self._disk)
+
+    @property
+    def _ids_and_blobs(self) -> tuple[bytes, bytes]:
+        return self._keys.id_key, self._keys.blob_key
 
     def _stay(self) -> None:
         there = self._disk.is_folder(self._root)
@@ -223,9 +228,11 @@ class BlobStore:
 
     def file_bytes(self, blob: BlobId) -> int:
         """Bytes on disk; 0 when it is not there."""
+        path = self._path(blob)
         try:
-            return self._disk.stat(self._path(blob)).st_size
-        except FileNotFoundError:
+            with storage_errors(path):
+                return self._disk.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
             return 0
 
     def used_ns(self, blob: BlobId) -> int | None:
@@ -255,6 +262,11 @@ class BlobStore:
                 return sorted(self._disk.listing(folder))
         except FileNotFoundError:
             return []
+        except StorageProblem:
+            # A file, or a link in circles, in the place of a folder: what it held is missing, the rest is not.
+            if folder != self._root and self._disk.exists(self._root) and not self._disk.is_folder(folder):
+                return []
+            raise
 
     def _open_names(self) -> list[str]:
         return self._names(self._open)
@@ -262,7 +274,7 @@ class BlobStore:
     def _path(self, blob: BlobId) -> Path:
         if not is_blob_id(blob):
             raise NotFound(f"{blob[:80]!r} is no blob id", "ids begin with b3-")
-        return self._root / blob[3:5] / blob[5:7] / blob
+        return self._root / f"{blob[3:5]}/{blob[5:7]}/{blob}"
 
     def _open_path(self, name: str) -> Path:
         if not name or name.startswith(".") or set(name) & set("/\\\0:"):
@@ -283,8 +295,8 @@ class BlobStore:
             self._disk.sync_folder(path.parent)
             return True
 
-    def _place(self, source: Path, blob: BlobId) -> None:
-        """Give a finished, durable file its name."""
+    def _place(self, source: Path, blob: BlobId, *, lasting: bool = True) -> None:
+        """Give a finished, durable file its name; `lasting`: and make sure that its other one is gone for good."""
         target = self._path(blob)
         with storage_errors(target):
             make_folder(target.parent, self._disk)
@@ -295,13 +307,14 @@ class BlobStore:
             self._seen = True
             reach("blob.renamed")
             self._disk.sync_folder(target.parent)
-            self._disk.sync_folder(source.parent)
+            if lasting:
+                self._disk.sync_folder(source.parent)
         reach("blob.placed")
 
     def _intent(self, path: Path) -> BlobId | None:
         try:
             blob = self._disk.read(intent_path(path)).decode("ascii", "replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, NoFile):
             return None
         return blob if is_blob_id(blob) and self.exists(blob) else None
 

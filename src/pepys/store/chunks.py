@@ -15,13 +15,15 @@ from typing import Any, Final
 
 import zstandard
 
-from pepys.limits import CHUNK_PLAIN_BYTES, UNPACKED_BYTES
+from pepys.limits import CHUNK_PLAIN_BYTES, JOURNAL_RECORD_BYTES, UNPACKED_BYTES
 from pepys.model.events import Event, FragmentWritten, SegmentOpened, SegmentSealed, beginning, decode, encode
 from pepys.model.manifest import ChunkRef
 from pepys.store.blobs import BlobStore
 
 _LEVEL: Final = 3
 _PIECE_BYTES: Final = 1 << 20
+_LINE_BYTES: Final = 2 * JOURNAL_RECORD_BYTES  # twice what a journal takes
+_TOO_MUCH: Final = f"it unpacks to more than {UNPACKED_BYTES} bytes"
 _OWNER: Final = b'{"t":"Chunk","session":'
 _SEALED: Final = beginning(SegmentSealed)
 _GROWING: Final = (beginning(FragmentWritten), beginning(SegmentOpened))
@@ -38,17 +40,43 @@ def decompress(data: bytes) -> bytes:
     Raises:
         ValueError: no whole zstd frame, or one that unpacks to more than the limit.
     """
-    pieces, size = [], 0
+    # Grows in place: a list of pieces would be there once more while they are joined.
+    whole = io.BytesIO()
+    for piece in _unpacked(data):
+        whole.write(piece)
+    return whole.getvalue()
+
+
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    """What `decompress` gives, piece by piece: of what is too long, no more than one is there at a time."""
+    size = 0
     try:
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=False) as stream:
+        if zstandard.frame_content_size(data) > UNPACKED_BYTES:
+            raise ValueError(_TOO_MUCH)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=UNPACKED_BYTES)
+        with unpacker.stream_reader(io.BytesIO(data), read_across_frames=False) as stream:
             while piece := stream.read(_PIECE_BYTES):
                 size += len(piece)
                 if size > UNPACKED_BYTES:
-                    raise ValueError(f"it unpacks to more than {UNPACKED_BYTES} bytes")
-                pieces.append(piece)
+                    raise ValueError(_TOO_MUCH)
+                yield piece
     except zstandard.ZstdError as error:
         raise ValueError(f"no zstd frame: {error}") from error
-    return b"".join(pieces)
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """The lines of a chunk; of its text no more is there than a piece and a line.
+
+    Raises:
+        ValueError: as `decompress`; or a line is longer than any event can be.
+    """
+    rest = b""
+    for piece in _unpacked(data):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+        if len(rest) > _LINE_BYTES:
+            raise ValueError(f"a line of it is more than {_LINE_BYTES} bytes")
+    yield rest
 
 
 def store_chunks(blobs: BlobStore, session: str, first: int, end: int, events: Sequence[Event]) -> tuple[ChunkRef, ...]:
@@ -142,7 +170,7 @@ def decode_chunk(data: bytes, wanted: Callable[[bytes], bool] | None = None) -> 
     Raises:
         ValueError: it is no chunk.
     """
-    lines: Iterable[bytes] = decompress(data).split(b"\n")
+    lines = _lines(data)
     for line in lines if wanted is None else filter(wanted, lines):
         if line and not line.startswith(_OWNER):
             yield decode(line)

@@ -2,17 +2,16 @@
 
 Of those that wait one leads: it writes what all of them brought, in the order in which they came, makes it durable and
 tells each. Who comes meanwhile waits for the next turn, which one of them leads. Nobody is told that something is
-durable before it is; an error reaches every caller whose events were part of that turn, and of none of them anything
-counts. At most one entry a waiting thread is held.
+durable unless it is: everybody counts as refused until his events were written. An error reaches every caller whose
+events were part of that turn and are not durable; of those nothing counts. At most one entry a waiting thread is held.
 """
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable
 
-from pepys.errors import StorageProblem
+from pepys.errors import PepysError, StorageProblem
 from pepys.model.events import Event
 
 Write = Callable[[tuple[Event, ...]], None]
@@ -26,7 +25,7 @@ class _Waiting:
 
     def __init__(self, events: tuple[Event, ...]) -> None:
         self.events = events
-        self.error: BaseException | None = None
+        self.error: BaseException | None = StorageProblem("the event was not written", "give it again")
         self.leads = False
         self.done = threading.Lock()
         self.done.acquire()
@@ -80,9 +79,15 @@ class GroupCommit:
             turn, self._queue = self._queue, []
         try:
             self._serve(turn)
-        except BaseException as problem:  # noqa: BLE001 - an interrupt too: all that wait are told
+        except BaseException as problem:
             for one in turn:
-                one.error = problem if one is mine else _told(problem)
+                if one.error is not None:
+                    one.error = _told(problem)
+            if isinstance(problem, Exception):
+                mine.error = problem
+            else:
+                # An interrupt is this thread's, whatever became of its events.
+                raise
         finally:
             with self._lock:
                 following = self._queue[0] if self._queue else None
@@ -100,16 +105,23 @@ class GroupCommit:
         try:
             self._write(tuple(event for one in turn for event in one.events))
         except ValueError:
-            # Nothing was written. Of one that cannot be, only who brought it is told.
+            # Nothing was written. What becomes of each one's, only who brought it is told.
             for one in turn:
                 try:
                     self._write(one.events)
-                except ValueError as error:
+                except Exception as error:  # noqa: BLE001 - it is raised in the thread of its caller
                     one.error = error
+                else:
+                    one.error = None
+        else:
+            for one in turn:
+                one.error = None
 
 
-def _told(problem: BaseException) -> BaseException:
+def _told(problem: BaseException) -> StorageProblem:
     """An error for another thread: each raises one of its own."""
+    if isinstance(problem, PepysError):
+        return StorageProblem(problem.message, problem.remedy)
     if isinstance(problem, Exception):
-        return copy.copy(problem)
-    return StorageProblem("the event was not written: the program is being ended", "give it again")
+        return StorageProblem(f"the event was not written: {problem}", "give it again")
+    return StorageProblem("the program is being ended: nobody knows whether the event was written", "look, then retry")

@@ -47,6 +47,8 @@ def connect(path: Path, key: bytes, mode: str = "rw") -> Connection:
     Raises:
         DatabaseError: it is no database under this key, or cannot be opened.
     """
+    if mode != "rwc" and path.exists() and not path.is_file():
+        raise DatabaseError(f"{path} is no file")  # opening a FIFO would wait for its other side
     query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
     connection = dbapi2.connect(
         f"file:{quote(str(path))}?{query}", uri=True, isolation_level=None, check_same_thread=False
@@ -146,7 +148,7 @@ def _migrate(store: Store, name: str, connection: Connection) -> None:
         # Another process may have been here before the lock.
         version = version_of(connection)
         if version < VERSIONS[name]:
-            upgrade(transaction, name, version)
+            upgrade(transaction, name, version, store.keys.ledger_key)
 
 
 def make_database(store: Store, name: str) -> None:

@@ -3,13 +3,16 @@
 Whatever owns files in the store takes a `disk` and calls it by its name; nothing else there opens, writes, renames or
 deletes one. So a test can put a disk in its place that fails, forgets and tears (tests/simulated_disk.py). Invariants:
 a method is one call of the system, or a loop of reads; it raises what the system raises, as `OSError`; it keeps no
-state. Left out are databases, which SQLite writes by itself. What is made of these calls (durable replacement, locks
-between processes, errors in the user's words) is `pepys.store.files`.
+state. What is opened is a regular file, or a link to one: a FIFO, a device or a folder in its place is `NoFile` and
+keeps nobody waiting. Left out are databases, which SQLite writes by itself. What is made of these calls (durable
+replacement, locks between processes, errors in the user's words) is `pepys.store.files`.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Final
@@ -25,6 +28,9 @@ LOCK: Final = os.O_RDWR | os.O_CREAT
 """Make a file or take the one that is there: lock files have no content."""
 
 _ALWAYS: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# Opening a FIFO waits for its other side otherwise, and a terminal could become this process's own.
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_NO_FILE: Final = frozenset({errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV})
 
 if sys.platform == "win32":
     import msvcrt
@@ -34,14 +40,33 @@ else:
     import fcntl
 
 
+class NoFile(OSError):
+    """What is there under a file's name is none: a folder, a FIFO, a socket, a device, a link that goes in circles."""
+
+
 class Disk:
     """The real disk. Descriptors are the system's numbers."""
 
     # --- open files
 
     def open(self, path: str | Path, flags: int) -> int:
-        """Open a file, with `READ`, `WRITE`, `NEW` or `LOCK`; what is made, only this user can read."""
-        return os.open(path, flags | _ALWAYS, 0o600)
+        """Open a file, with `READ`, `WRITE`, `NEW` or `LOCK`; what is made, only this user can read.
+
+        Raises:
+            NoFile: with `READ` or `WRITE`, where something else is in its place.
+        """
+        if flags not in {READ, WRITE}:
+            return os.open(path, flags | _ALWAYS, 0o600)
+        try:
+            fd = os.open(path, flags | _ALWAYS | _AT_ONCE)
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                raise NoFile(error.errno, error.strerror, str(path)) from None
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise NoFile(errno.EINVAL, "it is no file", str(path))
+        return fd
 
     def close(self, fd: int) -> None:
         """Close a file; its locks are gone with it."""
@@ -114,7 +139,7 @@ class Disk:
 
     def read(self, path: Path, start: int = 0, length: int = -1) -> bytes:
         """The bytes of a file from `start`: all, or at most `length`."""
-        with path.open("rb") as file:
+        with open(self.open(path, READ), "rb") as file:  # noqa: PTH123 - of a descriptor
             if start:
                 file.seek(start)
             return file.read(length)
@@ -135,8 +160,13 @@ class Disk:
         os.utime(path)
 
     def stat(self, path: Path) -> os.stat_result:
-        """What the system knows of a name."""
-        return path.stat()
+        """What the system knows of a name; of a link that goes in circles, what it knows of the link."""
+        try:
+            return path.stat()
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            return path.lstat()
 
     def exists(self, path: Path) -> bool:
         """Whether there is something of that name."""
@@ -183,6 +213,10 @@ class Disk:
                     found.append((entry.name, entry.stat()))
                 except FileNotFoundError:
                     continue
+                except OSError as error:
+                    if error.errno != errno.ELOOP:
+                        raise
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
         return found
 
     def sync_folder(self, folder: Path) -> None:

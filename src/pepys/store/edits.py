@@ -50,19 +50,19 @@ def apply_edit(store: Store, session: str, *changes: Change) -> Head:
         first = log[-1].counter + 1
         added = tuple(Edit(first + index, at_ns, op, values) for index, (op, values) in enumerate(changes))
         blob = store.blobs.put(encode_edits((*log, *added)))
-        if old:
+        if old and old != blob:
             replaced.append(old)
         return replace(current, edits={**current.edits, device: blob})
 
     head = store.heads.update(session, change)
     for old in replaced:
-        # A log is its session's own: what replaced it holds all of it.
+        # A log is its session's own: what replaced it holds all of it. A kill before this leaves it, unreferenced.
         store.blobs.delete(old)
     return head
 
 
 def add_artifacts(store: Store, session: str, artifacts: Iterable[tuple[ArtifactRef, dict[str, Any]]]) -> Head:
-    """Store what stages made and refer to it, all with one move of the head.
+    """Store what stages made and refer to it, all with one move of the head; what it cost goes to the ledger first.
 
     Args:
         store: where.
@@ -72,10 +72,12 @@ def add_artifacts(store: Store, session: str, artifacts: Iterable[tuple[Artifact
 
     Raises:
         NotFound: no such session, or it was deleted.
+        Damaged: it cost something, and the ledger is damaged.
         StorageProblem: it cannot be written.
     """
     stored = []
     for ref, content in artifacts:
+        _note_cost(store, session, ref)
         stored.append((replace(ref, blob=store.blobs.put(encode_json(content)) if content else ""), content))
     fresh = {(ref.stage, ref.unit): ref for ref, _ in stored}
 
@@ -105,6 +107,16 @@ def _own_log(store: Store, current: Manifest) -> tuple[str, tuple[Edit, ...]]:
             return name, decode_edits(store.blobs.read(current.edits[name]))
         except (Damaged, NotFound, ValueError):
             number += 1
+
+
+def _note_cost(store: Store, session: str, ref: ArtifactRef) -> None:
+    """Note in the ledger what an artifact cost, before it is kept: the money is spent, whatever becomes of it."""
+    if not ref.cost_nanos:
+        return
+    from pepys.store.ledger import Ledger
+
+    body = {"stage": ref.stage, "unit": ref.unit, "key": ref.key, "engine": ref.engine}
+    Ledger(store).append("spend", session, ref.cost_nanos, body)
 
 
 def _refuse_deleted(current: Manifest) -> None:

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import StorageProblem
-from pepys.store.disk import DISK, LOCK, NEW, Disk
+from pepys.clock import SystemClock
+from pepys.errors import Busy, Damaged, StorageProblem
+from pepys.store.disk import DISK, LOCK, NEW, Disk, NoFile
 from pepys.store.trigger import reach
 
+_LOOK_NS: Final = 20_000_000
 _REMEDIES: Final = {
     errno.ENOSPC: "free some space on this disk, or choose another folder with --home",
     errno.EDQUOT: "free some of your quota, or choose another folder with --home",
@@ -27,6 +29,7 @@ _REMEDIES: Final = {
     errno.EPERM: "make it readable and writable for you, or choose another folder with --home",
     errno.ENOTDIR: "choose a folder with --home: a part of this path is a file",
     errno.EEXIST: "choose a folder with --home: a file of that name is in the way",
+    errno.ELOOP: "put a folder in its place: its links go in circles",
     errno.EIO: "the disk failed: copy what is left of it, then check it",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
 }
@@ -34,11 +37,17 @@ _REMEDIES: Final = {
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors inside into `StorageProblem` about `path`; a missing file passes as it is."""
+    """Turn the operating system's errors inside into `StorageProblem` about `path`; a missing file passes as it is.
+
+    Raises:
+        Damaged: a file was to be opened, and something else has its name.
+    """
     try:
         yield
     except FileNotFoundError:
         raise
+    except NoFile as error:
+        raise Damaged(f"{path} is no file: {error.strerror}", "move it away, and restore the file") from error
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "see that the folder exists, is yours and has space")
         raise StorageProblem(f"{path}: {error.strerror or error}", remedy) from error
@@ -110,14 +119,30 @@ def remove_file(path: Path, disk: Disk = DISK) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False, disk: Disk = DISK) -> Iterator[None]:
-    """Hold the lock file `path`, made when missing, for the moment of the block."""
+def locked(path: Path, *, shared: bool = False, disk: Disk = DISK, within_s: float | None = None) -> Iterator[None]:
+    """Hold the lock file `path`, made when missing, for the moment of the block.
+
+    Raises:
+        Busy: somebody else held it for all of `within_s`; without it the wait has no end.
+    """
     with storage_errors(path):
         make_folder(path.parent, disk)
         fd = disk.open(path, LOCK)
     try:
         with storage_errors(path):
-            disk.lock(fd, shared=shared)
+            if within_s is None:
+                disk.lock(fd, shared=shared)
+            else:
+                _lock_within(path, fd, within_s, shared=shared, disk=disk)
         yield
     finally:
         disk.close(fd)
+
+
+def _lock_within(path: Path, fd: int, within_s: float, *, shared: bool, disk: Disk) -> None:
+    clock = SystemClock()
+    until = clock.awake_ns() + int(within_s * 1e9)
+    while not disk.lock(fd, shared=shared, wait=False):
+        if clock.awake_ns() >= until:
+            raise Busy(f"another process holds {path}", "wait for it, then try again")
+        clock.sleep_ns(_LOOK_NS)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from pepys.clock import Clock, SystemClock
 from pepys.errors import StorageProblem, Usage
+from pepys.modules import module_words
 from pepys.store.keys import StoreKeys
 from pepys.store.store import Store
 
@@ -28,7 +28,7 @@ def start_child(
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module FD` in a session of its own, so that a Ctrl-C reaches only its parent.
+    """Start `python -P -m module FD` in a session of its own, so that a Ctrl-C reaches only its parent.
 
     Args:
         module: the module to run.
@@ -45,7 +45,7 @@ def start_child(
     try:
         with os.fdopen(writing, "wb") as pipe:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, str(reading)],
+                module_words(module, str(reading)),
                 pass_fds=[reading],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,

@@ -16,11 +16,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged, NotFound, StorageProblem
+from pepys.errors import Damaged, NotFound, PepysError, StorageProblem
 from pepys.model.ids import is_session_id
-from pepys.model.manifest import Head, Manifest, decode_edits, decode_manifest, encode_manifest
+from pepys.model.manifest import (
+    Head,
+    Manifest,
+    NewerFormat,
+    decode_edits,
+    decode_head,
+    decode_manifest,
+    encode_manifest,
+)
 from pepys.store.blobs import BlobStore
-from pepys.store.disk import DISK, Disk
+from pepys.store.disk import DISK, Disk, NoFile
 from pepys.store.files import locked, remove_file, replace_file, storage_errors
 from pepys.store.keys import StoreKeys
 from pepys.store.sealing import open_small, seal_small
@@ -29,6 +37,7 @@ from pepys.store.trigger import reach
 MAGIC: Final = b"PPHD"
 INFO: Final = "pepys head"
 COPY: Final = ".copy"
+UPDATE: Final = "update pepys"
 _TRIES: Final = 5
 
 
@@ -64,10 +73,15 @@ class Heads:
 
     def stamp(self, session: str) -> HeadStamp:
         """The stamp of one session's heads."""
+        folder = self._root / session
         try:
-            found = self._disk.stats(self._root / session)
+            found = self._disk.stats(folder)
         except FileNotFoundError:
             found = []
+        except OSError:
+            if self._disk.is_folder(folder):
+                raise
+            found = [(session, self._disk.stat(folder))]  # no folder at all: it is damaged
         heads = ((name, stat) for name, stat in found if name[0] != "." and not name.endswith(COPY))
         return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in heads)))
 
@@ -148,16 +162,31 @@ class Heads:
             self._settle(session)
             return head
         named = _named(changed) - (_named(current) if head.sequence else set())
-        with self._blobs.referring([blob, *sorted(named)]):
-            new = Head(session, head.sequence + 1, blob, head.manifest or None)
-            self._write(session, self._keys.device_id, self._sealed(new))
+        new = Head(session, head.sequence + 1, blob, head.manifest or None)
+        try:
+            with self._blobs.referring([blob, *sorted(named)]):
+                self._write(session, self._keys.device_id, self._sealed(new))
+        except (PepysError, OSError):
+            with contextlib.suppress(PepysError, OSError):
+                self._let_go(session, blob)
+            raise
         if head.previous and head.previous not in {new.manifest, new.previous}:
             self._blobs.delete(head.previous)
             reach("head.cleared")
         return new
 
+    def _let_go(self, session: str, manifest: str) -> None:
+        """Delete a manifest that was stored for a head that did not come to be: a full disk would fill up with them."""
+        with self._blobs.deleting():
+            if self._read(self._root / session / self._keys.device_id, session).manifest != manifest:
+                self._blobs.delete(manifest)
+
     def damaged(self, session: str) -> list[Path]:
-        """The heads and copies of a session that do not open."""
+        """The heads and copies of a session that do not open.
+
+        Raises:
+            Damaged: what lies there is no folder.
+        """
         found = []
         for path in self._files(session):
             try:
@@ -168,6 +197,11 @@ class Heads:
                 continue  # replaced or removed meanwhile
         return sorted(found)
 
+    def devices(self, session: str) -> set[str]:
+        """The devices of which a head, or its copy, opens."""
+        damaged = self.damaged(session)
+        return {path.name.removesuffix(COPY) for path in self._files(session) if path not in damaged}
+
     def mend(self, session: str) -> list[Path]:
         """Make every head and its copy the same again, from the one of them that opens.
 
@@ -177,15 +211,23 @@ class Heads:
         with self.lock(session):
             damaged = self.damaged(session)
             for path in self._devices(session):
-                copy = _copy_of(path)
-                whole = next((one for one in (path, copy) if self._disk.exists(one) and one not in damaged), None)
-                if whole is None:
+                pair = (path, _copy_of(path))
+                data = next(
+                    (self._disk.read(one) for one in pair if self._disk.exists(one) and one not in damaged), None
+                )
+                # A folder is in the way of any file: `verify` tells of it.
+                if data is None or any(self._disk.is_folder(one) for one in pair):
                     continue
-                data = self._disk.read(whole)
-                if not all(self._disk.exists(one) and self._disk.read(one) == data for one in (path, copy)):
+                if not all(self._holds(one, data) for one in pair):
                     self._write(session, path.name, data)
         left = self.damaged(session)
         return [path for path in damaged if path not in left]
+
+    def _holds(self, path: Path, data: bytes) -> bool:
+        try:
+            return self._disk.read(path) == data
+        except (FileNotFoundError, NoFile):
+            return False
 
     def lock(self, session: str) -> AbstractContextManager[None]:
         """The session's lock, as a context manager; held for moments only."""
@@ -231,6 +273,10 @@ class Heads:
                 return [folder / name for name in self._disk.listing(folder) if not name.startswith(".")]
         except FileNotFoundError:
             return []
+        except StorageProblem as error:
+            if self._disk.is_folder(folder) or not self._disk.is_folder(self._root):
+                raise
+            raise Damaged(f"{folder} is no folder of session {session}", "restore it from a backup") from error
 
     def _devices(self, session: str) -> list[Path]:
         """The place of each device's head; the head itself may be missing where only its copy is left."""
@@ -250,11 +296,11 @@ class Heads:
         try:
             with storage_errors(path):
                 data = self._disk.read(path)
-            value = json.loads(open_small(self._keys.head_key, MAGIC, f"{INFO} {session}", data, what))
-            return Head(session, value["sequence"], value["manifest"], value["previous"])
+            plain = open_small(self._keys.head_key, MAGIC, f"{INFO} {session}", data, what)
+            return decode_head(session, plain)
         except FileNotFoundError:
             raise NotFound(f"there is no session {session}", "pepys list shows what there is") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise Damaged(f"{what} is damaged: {error}", "restore it from a backup") from error
 
     def _sealed(self, head: Head) -> bytes:
@@ -277,16 +323,22 @@ class Heads:
         path = self._root / session / self._keys.device_id
         with storage_errors(path), contextlib.suppress(FileNotFoundError):
             data = self._disk.read(path)
-            if not self._disk.exists(_copy_of(path)) or self._disk.read(_copy_of(path)) != data:
+            if not self._holds(_copy_of(path), data):
                 self._write(session, path.name, data)
             else:
                 self._disk.sync_folder(path.parent)
 
     def _manifest(self, head: Head) -> Manifest:
+        """The manifest of a head, as far as what it says can be taken for its word."""
         try:
-            return decode_manifest(self._blobs.read(head.manifest))
+            found = decode_manifest(self._blobs.read(head.manifest))
+        except NewerFormat as error:
+            raise Damaged(f"the manifest of session {head.session}: {error}", UPDATE) from error
         except ValueError as error:
-            raise Damaged(f"the manifest of session {head.session}: {error}", "update pepys, or restore it") from error
+            raise Damaged(f"the manifest of session {head.session}: {error}", "restore it from a backup") from error
+        if found.session != head.session:
+            raise Damaged(f"the manifest of session {head.session} is another session's", "restore it from a backup")
+        return found
 
 
 def _copy_of(path: Path) -> Path:

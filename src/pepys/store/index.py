@@ -159,5 +159,5 @@ def _damaged_row(session: str) -> Row:
     value = 0
     for char in session:
         value = value << 5 | alphabet.index(char)
-    bare = Session(session, "", "interrupted", (value >> 80) * 1_000_000, 0)
+    bare = Session(session, "", "damaged", (value >> 80) * 1_000_000, 0)
     return replace(make_row(bare, (), 0, 0), enrichment_state="failed", description="damaged: see pepys verify")

@@ -13,7 +13,7 @@ import secrets
 import zlib
 from pathlib import Path
 
-from pepys.errors import Busy, NotFound, StorageProblem
+from pepys.errors import Busy, Damaged, NotFound, StorageProblem
 from pepys.limits import JOURNAL_RECORD_BYTES
 from pepys.model.events import Event, encode
 from pepys.store.disk import DISK, NEW, READ, WRITE, Disk
@@ -73,9 +73,9 @@ class Journal:
                 disk.replace(temporary, path)
                 reach("journal.named")
                 disk.sync_folder(path.parent)
-            except OSError:
+            except BaseException:
                 disk.close(fd)
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     disk.unlink(temporary)
                 raise
         reach("journal.created")
@@ -113,6 +113,11 @@ class Journal:
             raise
         reach("journal.reopened")
         return journal
+
+    @property
+    def durable_event(self) -> int:
+        """The number after the last event that is durable for sure."""
+        return self._durable[1]
 
     def begin(self) -> int:
         """Begin a new opening here; returns its offset, from which a reader can start without what lies before."""
@@ -193,7 +198,7 @@ class Journal:
         with storage_errors(self.path):
             try:
                 write_all(self._fd, data, self._disk)
-            except OSError:
+            except BaseException:
                 # The numbers of these records are used up: cut them away and begin anew under another key.
                 self._sealer, self.unsure = None, True
                 self._disk.truncate(self._fd, self.offset)
@@ -207,8 +212,8 @@ def journal_locked(path: Path, *, disk: Disk = DISK) -> bool:
     try:
         with storage_errors(path):
             fd = disk.open(path, READ)
-    except FileNotFoundError:
-        return False
+    except (Damaged, FileNotFoundError):
+        return False  # nobody records into what is no file
     try:
         return not disk.lock(fd, shared=True, wait=False)
     finally:

@@ -24,6 +24,8 @@ from pepys.store.sealing import LENGTH, TAG_BYTES, Opener
 MAGIC: Final = b"PPJL\x01"
 SESSION_CHARS: Final = 26
 HEADER_BYTES: Final = len(MAGIC) + WRAPPING_BYTES + SESSION_CHARS
+_LAST_BYTES: Final = 32
+"""Of the last record that was read: its tag, or its salt, by which it is known again."""
 _PASSED: Final = UnknownEvent("")
 """Stands for an event that opens and is not wanted."""
 
@@ -67,6 +69,7 @@ class JournalReader:
         self._wanted = wanted
         self._opener: Opener | None = None
         self._number = 0
+        self._last = b""
         self.next_event = 0
         self.damaged: list[int] = []
         self.lost: list[tuple[int, int]] = []
@@ -86,12 +89,23 @@ class JournalReader:
             self._seek(offset)
 
     def is_current(self) -> bool:
-        """Whether the file is still the journal that was opened: a resumed session begins another one."""
-        return self._load(HEADER_BYTES, SALT_RECORD_BYTES) == self._birth
+        """Whether what was read is still there.
+
+        A resumed session begins another journal; and one whose sync failed is cut back, and grows anew.
+        """
+        if self._load(HEADER_BYTES, SALT_RECORD_BYTES) != self._birth:
+            return False
+        return self._load(self.offset - len(self._last), len(self._last)) == self._last
 
     def read(self) -> Iterator[tuple[int, Event]]:
-        """The events from here on, each with the offset after it; ends at the torn or growing tail."""
-        data, base, at = self._load(self.offset), self.offset, 0
+        """The events from here on, each with the offset after it; ends at the torn or growing tail.
+
+        None where what was read before is gone (`is_current`).
+        """
+        base, at = self.offset - len(self._last), len(self._last)
+        data = self._load(base)
+        if data[:at] != self._last:
+            return
         while at < len(data):
             end, event = record_end(data, at), None
             torn = end is None or (has_mark(data, at) and not is_salt(data, at))
@@ -110,6 +124,7 @@ class JournalReader:
                     self._lose(self.next_event - 1, self.next_event)
             assert end is not None
             self.offset = base + end
+            self._last = data[max(at, end - _LAST_BYTES) : end]
             at = end
             if event is not None and event is not _PASSED:
                 yield self.offset, event

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pepys.store.disk import DISK
 from pepys.store.key_wrapping import is_whole, journals, pairs, read_file, read_journal, unwrap
 
-State = Literal["opens", "another_key", "damaged", "missing"]
+State = Literal["opens", "another_key", "whole", "damaged", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Copy:
 
     Attributes:
         path: the file that holds it.
-        state: `opens` with the master key; `another_key` is whole, of another device or of a former master key.
+        state: `opens` with the master key; `another_key` is whole, of another device or of a former master key;
+            `whole` cannot be told from it, as there is no master key to try.
     """
 
     path: Path
@@ -29,19 +31,19 @@ def copies(home: Path, master: bytes | None) -> list[Copy]:
 
     Args:
         home: the home.
-        master: the master key, or None where it cannot be got: then nothing opens.
+        master: the master key, or None where it cannot be got.
 
     Raises:
         StorageProblem: one cannot be read.
     """
     files = [(path, read_file(path)) for both in pairs(home) for path in both]
     files += [(path, read_journal(path)) for path in journals(home)]
-    return [Copy(path, _state(data, master)) for path, data in files]
+    return [Copy(path, _state(data, master, there=DISK.exists(path))) for path, data in files]
 
 
-def _state(data: bytes, master: bytes | None) -> State:
-    if not data:
-        return "missing"
+def _state(data: bytes, master: bytes | None, *, there: bool) -> State:
     if not is_whole(data):
-        return "damaged"
-    return "opens" if master is not None and unwrap(master, data) is not None else "another_key"
+        return "damaged" if there else "missing"
+    if master is None:
+        return "whole"
+    return "opens" if unwrap(master, data) is not None else "another_key"

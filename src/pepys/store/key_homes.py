@@ -1,7 +1,8 @@
 """Which homes the master key of this user opens: a list in the config folder, one path a line.
 
-A change of the master key has to reach every one of them, or it would lock the user out of those it forgot. The list
-is not secret and may be edited. A folder that cannot be written costs only the entry.
+A change of the master key reaches every one of them. The list is not secret and may be edited. A folder that cannot be
+written costs only the entry. Paths are resolved when they are noted and when they are read; two names that still lead
+to one home (a bind mount) are told by `identity`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from pepys.errors import StorageProblem
-from pepys.store.files import private_file, replace_file, write_all
+from pepys.store.files import locked, private_file, replace_file, write_all
+from pepys.store.key_master import read_plain
 
 _LIST_BYTES: Final = 1024 * 1024
 
@@ -23,32 +25,56 @@ def homes_path(config_dir: Path) -> Path:
 
 
 def known(config_dir: Path) -> list[Path]:
-    """The homes of the list, in their order."""
+    """The homes of the list, in their order, each once."""
+    paths = (Path(os.fsdecode(line)) for line in _lines(config_dir))
+    return list(dict.fromkeys(place(path) for path in paths if path.is_absolute()))
+
+
+def place(home: Path) -> Path:
+    """One name for a home: without links and `..`, also for one that is not there."""
     try:
-        with homes_path(config_dir).open("rb") as file:
-            lines = file.read(_LIST_BYTES).split(b"\n")
-    except OSError:
-        return []
-    paths = (Path(name) for name in dict.fromkeys(os.fsdecode(line) for line in lines))
-    return [path for path in paths if path.is_absolute()]
+        return home.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return home.absolute()
+
+
+def identity(home: Path) -> tuple[int, int]:
+    """What tells a home that is there from any other, whatever its name; the order in which homes are locked.
+
+    Raises:
+        OSError: it has no folder of keys.
+    """
+    seen = (home / "keys").stat()
+    return seen.st_dev, seen.st_ino
 
 
 def note(config_dir: Path, home: Path) -> None:
     """Add a home to the list, unless it stands there."""
-    place = home.absolute()
-    if place in known(config_dir) or "\n" in str(place):
+    name = os.fsencode(place(home))
+    if name in _lines(config_dir) or b"\n" in name:
         return
-    # Two processes may both add it: `known` names it once.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StorageProblem), _list_lock(config_dir):
         fd = private_file(homes_path(config_dir), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            write_all(fd, os.fsencode(place) + b"\n")
+            write_all(fd, name + b"\n")
         finally:
             os.close(fd)
 
 
 def drop(config_dir: Path, homes: set[Path]) -> None:
-    """Take homes from the list; the caller holds `master_lock`."""
-    left = [home for home in known(config_dir) if home not in homes]
-    with contextlib.suppress(StorageProblem):
+    """Take homes from the list, and doubles."""
+    with contextlib.suppress(StorageProblem), _list_lock(config_dir):
+        left = [home for home in known(config_dir) if home not in homes]
         replace_file(homes_path(config_dir), b"".join(os.fsencode(home) + b"\n" for home in left), "homes")
+
+
+def _list_lock(config_dir: Path) -> contextlib.AbstractContextManager[None]:
+    """Held for the moment of a change of the list; whoever has it waits for nothing else."""
+    return locked(config_dir / "homes.lock")
+
+
+def _lines(config_dir: Path) -> list[bytes]:
+    try:
+        return read_plain(homes_path(config_dir), _LIST_BYTES).split(b"\n")
+    except OSError:
+        return []

@@ -2,17 +2,19 @@
 
 It is 32 random bytes, one a device and user. `master.key` in the config folder, never in the home, is one line that
 says where it is kept: in the line itself (`file`), in the system's keyring, or sealed under a passphrase. During a
-change `master.key.new` is the line of the next one. A line that exists is never overwritten but by a change; what it
-opens is left to `keys`.
+change `master.key.new` is the line of the next one. A line that exists is never overwritten but by a change, or when it
+was set aside; what it opens is left to `keys`, former keys to `key_former`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,8 @@ from pepys.store.trigger import reach
 
 _IN_FILE: Final = "pepys-master-key-1"
 _ELSEWHERE: Final = "pepys-master-key-2"
+_ANY: Final = "pepys-master-key-"
+_NEWEST: Final = 2
 _LINE_CHARS: Final = 1024
 _SUM_CHARS: Final = 8
 _NAME_BYTES: Final = 8
@@ -65,6 +69,10 @@ class Kept:
         if self.words not in _got:
             _got[self.words] = self._from_keyring() if self.kind is Kind.KEYRING else self._from_passphrase()
         return _got[self.words]
+
+    def total(self) -> str:
+        """The last word of the line, its checksum."""
+        return check_word(bytes.fromhex(self.words[1])) if self.kind is Kind.FILE else _line_sum(self.words)
 
     def forget(self) -> None:
         """Remove the key from the keyring, where it is kept there.
@@ -114,6 +122,11 @@ def next_key_path(config_dir: Path) -> Path:
     return config_dir / "master.key.new"
 
 
+def replaced_path(config_dir: Path) -> Path:
+    """The same of one that a change replaced, until it is removed from the keyring."""
+    return config_dir / "master.key.replaced"
+
+
 def read_kept(path: Path) -> Kept | None:
     """What the line at `path` says; None when there is no such file.
 
@@ -121,26 +134,45 @@ def read_kept(path: Path) -> Kept | None:
         KeyProblem: it cannot be read, or is no such line.
     """
     try:
-        with path.open("rb") as file:
-            line = file.read(_LINE_CHARS).decode("ascii")
+        line = read_plain(path, _LINE_CHARS).decode("ascii")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
         line = ""
     except OSError as error:
-        raise KeyProblem(f"{path} cannot be read: {error.strerror}", "make it readable for you (mode 0600)") from error
-    kept = _parse(path, line.split())
+        remedy = "make it a file that is readable for you (mode 0600)"
+        raise KeyProblem(f"{path} cannot be read: {error.strerror}", remedy) from error
+    words = line.split()
+    kept = _parse(path, words)
     if kept is None:
+        newer = words[0].removeprefix(_ANY) if words and words[0].startswith(_ANY) else ""
+        if newer.isdecimal() and int(newer) > _NEWEST:
+            raise KeyProblem(f"{path} is of a newer pepys: {words[0][:40]}", "update pepys; the key is not damaged")
         raise _damaged(path)
     return kept
 
 
-def keep(path: Path, kind: Kind, key: bytes, passphrase: str = "") -> Kept:
-    """Keep a master key at a place and write its line to `path`; durable when it returns.
+def read_plain(path: Path, length: int) -> bytes:
+    """At most `length` bytes of a file; a pipe in its place makes nobody wait.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        # A plain file gives all that there is at once, if it is less than was asked for.
+        return os.read(fd, length)
+    finally:
+        os.close(fd)
+
+
+def entrust(path: Path, kind: Kind, key: bytes, passphrase: str = "") -> Kept:
+    """Give a master key to its place; it is kept when `write_line` wrote the line to `path`.
 
     Raises:
         KeyProblem: the keyring does not take it.
-        StorageProblem: the line cannot be written.
     """
     words: tuple[str, ...] = (_IN_FILE, key.hex())
     if kind is Kind.KEYRING:
@@ -153,11 +185,18 @@ def keep(path: Path, kind: Kind, key: bytes, passphrase: str = "") -> Kept:
         from pepys.store.key_passphrase import seal_under
 
         words = (_ELSEWHERE, kind.value, *seal_under(passphrase, key).split())
-    total = check_word(key) if kind is Kind.FILE else _line_sum(words)
-    replace_file(path, f"{' '.join(words)} {total}\n".encode("ascii"), "master")
     if kind is not Kind.FILE:
         _got[words] = key
     return Kept(path, kind, words)
+
+
+def write_line(kept: Kept) -> None:
+    """Write the line of a master key to its file; durable when it returns.
+
+    Raises:
+        StorageProblem: it cannot be written.
+    """
+    replace_file(kept.path, f"{' '.join(kept.words)} {kept.total()}\n".encode("ascii"), "master")
 
 
 def make_or_read(config_dir: Path) -> bytes:
@@ -169,7 +208,10 @@ def make_or_read(config_dir: Path) -> bytes:
     """
     path = master_key_path(config_dir)
     kept = read_kept(path)
-    return (kept or keep(path, Kind.FILE, secrets.token_bytes(KEY_BYTES))).secret()
+    if kept is None:
+        kept = entrust(path, Kind.FILE, secrets.token_bytes(KEY_BYTES))
+        write_line(kept)
+    return kept.secret()
 
 
 def put_in_force(config_dir: Path) -> None:
@@ -180,15 +222,18 @@ def put_in_force(config_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def master_lock(config_dir: Path) -> Iterator[None]:
+def master_lock(config_dir: Path, within_s: float | None = None) -> Iterator[None]:
     """Hold off who makes or changes the master key; taken before any home's `keys.lock`.
 
     A config folder that cannot be written needs no lock where it has a master key: nobody can change it there.
+
+    Raises:
+        Busy: somebody held it for all of `within_s`; without it the wait has no end.
     """
     with contextlib.ExitStack() as held:
         try:
             make_folder(config_dir)
-            held.enter_context(locked(config_dir / "master.key.lock"))
+            held.enter_context(locked(config_dir / "master.key.lock", within_s=within_s))
         except StorageProblem:
             if not master_key_path(config_dir).is_file():
                 raise

@@ -1,9 +1,9 @@
 """The system's keyring: keeps a master key where the login unlocks it.
 
 Owns the way there and its deadline. The library talks to services that hang, show prompts or crash, so it is imported
-and called in a child process only, `python -m pepys.store.key_ring`, which is killed at the deadline; secrets cross on
-its pipes and stand in no argument, environment or file. Backends that keep secrets in plain files, or nowhere, are not
-taken: only those of the system.
+and called in a child process only, this module by name, which is killed at the deadline; secrets cross on its pipes and
+stand in no argument, environment or file. Backends that keep secrets in plain files, or nowhere, are not taken: only
+those of the system.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pepys import limits
 from pepys.errors import KeyProblem
+from pepys.modules import module_words
 
 SERVICE: Final = "pepys"
 _SYSTEM_BACKENDS: Final = frozenset(
@@ -62,7 +63,7 @@ def _ask(order: dict[str, str]) -> dict[str, Any]:
     """One answer of the child, or its error, within the deadline."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pepys.store.key_ring"],
+            module_words("pepys.store.key_ring"),
             input=json.dumps(order).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -18,12 +18,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged, KeyProblem, NotFound, PermissionMissing, StorageProblem
+from pepys import limits
+from pepys.errors import Busy, Damaged, KeyProblem, NotFound, PermissionMissing, StorageProblem
 from pepys.model.ids import new_short_id
 from pepys.store import key_homes
 from pepys.store.disk import DISK, Disk
 from pepys.store.files import locked, replace_file, storage_errors
-from pepys.store.key_master import make_or_read, master_key_path, master_lock, next_key_path, read_kept
+from pepys.store.key_former import Rank, formers_of, masters
+from pepys.store.key_master import make_or_read, master_key_path, master_lock, next_key_path, read_kept, read_plain
+from pepys.store.key_moving import move
 from pepys.store.key_wrapping import (
     KEY_BYTES,
     WRAPPING_BYTES,
@@ -42,6 +45,7 @@ from pepys.store.sealing import derive
 __all__ = ["KEY_BYTES", "WRAPPING_BYTES", "StoreKeys", "damaged_copies", "is_store", "master_key_path", "open_keys"]
 
 _TRIES: Final = 3
+_UNDER_WAY: Final = "a change of the master key is under way, or was interrupted: pepys key change ends it"
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,14 @@ class StoreKeys:
         device_id: this device's name in heads and edit logs.
         wrapping: the store key as journals carry it.
         notices: what was found damaged and restored on opening; for stderr.
+        hints: what else is to be said of them, and is no damage; for stderr.
     """
 
     store_key: bytes = field(repr=False)
     device_id: str
     wrapping: bytes = field(repr=False)
     notices: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @cached_property
     def id_key(self) -> bytes:
@@ -79,6 +85,11 @@ class StoreKeys:
     def head_key(self) -> bytes:
         """Seals heads and the lists of removals."""
         return derive(self.store_key, "pepys heads 1")
+
+    @cached_property
+    def ledger_key(self) -> bytes:
+        """Chains the entries of the ledger, and seals its anchor."""
+        return derive(self.store_key, "pepys ledger 1")
 
     def database_key(self, name: str) -> bytes:
         """The raw key of one database."""
@@ -189,38 +200,80 @@ def other_owner(home: Path) -> str:
     return ""
 
 
+def opened_at(home: Path, config_dir: Path, disk: Disk = DISK) -> StoreKeys:
+    """The keys of a store that exists, and nothing is restored, moved or noted; the caller may hold any lock.
+
+    Raises:
+        KeyProblem: no master key at hand opens it.
+        Damaged: no whole copy of the wrapping is left, or the master key file is damaged.
+        StorageProblem: the keys cannot be read.
+    """
+    wrapping, store_key, _ = _found(home, config_dir, disk)
+    return StoreKeys(store_key, device_of(wrapping), wrapping)
+
+
 def _open_existing(home: Path, config_dir: Path, disk: Disk) -> StoreKeys:
+    wrapping, store_key, rank = _found(home, config_dir, disk)
+    if rank is not Rank.NEXT:
+        key_homes.note(config_dir, home)
+    if rank is Rank.NEXT or next_key_path(config_dir).exists():
+        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(_UNDER_WAY,))
+    if rank is Rank.FORMER:
+        hint = _moved(home, config_dir, disk)
+        wrapping, store_key, _ = _found(home, config_dir, disk)
+        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(hint,))
+    return StoreKeys(store_key, device_of(wrapping), wrapping, _restored(home, config_dir, wrapping, disk))
+
+
+def _found(home: Path, config_dir: Path, disk: Disk) -> tuple[bytes, bytes, Rank]:
+    """As `_find`, or why not."""
     for _ in range(_TRIES):
         seen = _lines(config_dir)
-        found = _find(home, config_dir, disk)
+        try:
+            found = _find(home, config_dir, disk)
+        except KeyProblem:
+            if _lines(config_dir) == seen:
+                raise
+            continue
         if found is not None:
-            wrapping, store_key, changing = found
-            if not changing:
-                key_homes.note(config_dir, home)
-            notices = _restored(home, config_dir, wrapping, disk, changing=changing)
-            return StoreKeys(store_key, device_of(wrapping), wrapping, notices)
+            return found
         if _lines(config_dir) == seen:
             break
     raise _why_not(home, config_dir, disk)
 
 
-def _find(home: Path, config_dir: Path, disk: Disk) -> tuple[bytes, bytes, bool] | None:
-    """The first wrapping that opens, what is in it, and whether only the next master key opened it."""
-    wrappings: list[bytes] | None = None
-    for path in (master_key_path(config_dir), next_key_path(config_dir)):
-        kept = read_kept(path)
-        if kept is None:
-            continue
-        if wrappings is None:
-            wrappings = [data for _, data in whole_wrappings(home, disk)]
-        if not wrappings:
-            return None
-        master = kept.secret()
+def _find(home: Path, config_dir: Path, disk: Disk) -> tuple[bytes, bytes, Rank] | None:
+    """The first wrapping that opens, what is in it, and what the master key is that opened it."""
+    if read_kept(master_key_path(config_dir)) is None and read_kept(next_key_path(config_dir)) is None:
+        return None
+    wrappings = [data for _, data in whole_wrappings(home, disk)]
+    # Nobody is asked for a master key that has nothing to open.
+    for master in masters(config_dir) if wrappings else ():
         for wrapping in wrappings:
-            store_key = unwrap(master, wrapping)
+            store_key = unwrap(master.key, wrapping)
             if store_key is not None:
-                return wrapping, store_key, path == next_key_path(config_dir)
+                return wrapping, store_key, master.rank
     return None
+
+
+def _moved(home: Path, config_dir: Path, disk: Disk) -> str:
+    """Move a home that a former master key opened to the one in force, and say so."""
+    told = f"{home} is under a former master key, as a backup is, or a home that was away when the key was changed"
+    try:
+        with (
+            master_lock(config_dir, within_s=limits.KEY_CHANGE_LOCK_S),
+            locked(home / "locks" / "keys.lock", disk=disk, within_s=limits.KEY_CHANGE_LOCK_S),
+        ):
+            # A change may have been under way: only what is there now counts.
+            kept = read_kept(master_key_path(config_dir))
+            if kept is None or next_key_path(config_dir).exists():
+                return _UNDER_WAY
+            present = kept.secret()
+            move(home, formers_of(config_dir, present), present, disk)
+    except (FileNotFoundError, StorageProblem, Busy) as error:
+        why = str(error) if isinstance(error, FileNotFoundError) else error.message
+        return f"{told}; not moved to the present one: {why}"
+    return f"{told}; moved to the present one"
 
 
 def _lines(config_dir: Path) -> list[bytes]:
@@ -228,7 +281,7 @@ def _lines(config_dir: Path) -> list[bytes]:
     found = []
     for path in (master_key_path(config_dir), next_key_path(config_dir)):
         with contextlib.suppress(OSError):
-            found.append(path.read_bytes())
+            found.append(read_plain(path, WRAPPING_BYTES * 16))
     return found
 
 
@@ -256,10 +309,8 @@ def _why_not(home: Path, config_dir: Path, disk: Disk) -> KeyProblem | Damaged:
     )
 
 
-def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk, *, changing: bool) -> tuple[str, ...]:
+def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk) -> tuple[str, ...]:
     """Write the whole wrapping over copies that are missing or damaged; where nothing can be written, only tell."""
-    if changing or next_key_path(config_dir).exists():
-        return ("a change of the master key is under way, or was interrupted: pepys key change ends it",)
     paths = pair(home, device_of(wrapping))
     if all(read_file(path, disk) == wrapping for path in paths):
         return ()
@@ -268,7 +319,7 @@ def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk, *, chan
         with locked(home / "locks" / "keys.lock", disk=disk):
             # A change may have been under way: only what is there now counts.
             found = _find(home, config_dir, disk)
-            if found is None or found[2] or next_key_path(config_dir).exists():
+            if found is None or found[2] is not Rank.PRESENT or next_key_path(config_dir).exists():
                 return ()
             for path in pair(home, device_of(found[0])):
                 data = read_file(path, disk)

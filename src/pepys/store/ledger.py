@@ -1,53 +1,297 @@
-"""The ledger of money: what each stage of each session cost, append-only, in integer nano-dollars.
+"""The ledger: money, limits, tokens and import maps, as an append-only chain of entries. All amounts in nano-dollars.
 
-Truth: never derived and never touched by `rebuild`. Limits and reservations come with the first stage that costs.
+Truth: never derived and never touched by `rebuild`; where nothing was ever noted there is no file, which reads as zero.
+Invariants: an entry is durable when `append` returns, and then stands in the database itself, not in the file of
+recent writes beside it, which SQLite cuts without a word where a bit of it is wrong; processes that append at once
+make one chain; the anchor follows each entry. To a ledger that has lost entries nothing is appended, which would hide
+that.
+
+Spends are written by whoever stores an artifact that cost something, tokens by `ledger_tokens`. Limits and maps of
+imports stand here for the commands that set and ask them, `budget` and `import`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 from pepys.errors import Damaged, StorageProblem
-from pepys.store.database import DatabaseError, OperationalError, connect, refuse_newer, version_of
+from pepys.limits import LEDGER_ENTRY_BYTES, WAL_WAIT_MS
+from pepys.store import ledger_chain as chain
+from pepys.store.database import (
+    Connection,
+    DatabaseError,
+    OperationalError,
+    connect,
+    open_database,
+    refuse_newer,
+    transaction,
+    version_of,
+)
+from pepys.store.files import locked
+from pepys.store.ledger_anchor import Anchor, anchor_path, read_anchor, write_anchor
+from pepys.store.ledger_chain import COLUMNS, KINDS, Entry
 from pepys.store.store import Store
+from pepys.store.trigger import reach
+
+_LOG: Final = logging.getLogger(__name__)
+_CHAINED: Final = 3
+"""The first version whose rows are chained; of an older one only money is read, as it lies there."""
+_OLDER: Final = (
+    "WITH entries AS (SELECT id - 1 AS number, 'spend' AS kind, session AS subject, cost_nanos AS amount_nanos,"
+    " wall_ns, '' AS device, json_object('key', \"key\", 'stage', stage) AS body, x'' AS hash FROM spends) "
+)
+_SPENT_ON: Final = "SELECT coalesce(sum(amount_nanos), 0) FROM entries WHERE kind = 'spend' AND subject = ?"
+_SPENT_WHEN: Final = (
+    "SELECT coalesce(sum(amount_nanos), 0) FROM entries WHERE kind = 'spend' AND wall_ns >= ? AND wall_ns < ?"
+)
+_NEWEST: Final = f"SELECT {COLUMNS} FROM entries WHERE kind = ? AND subject = ? ORDER BY number DESC LIMIT 1"
+_NEWEST_OF_ALL: Final = f"SELECT {COLUMNS} FROM entries ORDER BY number DESC LIMIT 1"
+_STATES: Final = (
+    f"SELECT {COLUMNS} FROM entries WHERE number IN"
+    " (SELECT max(number) FROM entries WHERE kind = ? GROUP BY subject) ORDER BY number"
+)
+_OF_SUBJECT: Final = f"SELECT {COLUMNS} FROM entries WHERE kind = ? AND subject = ? ORDER BY number"
+_IN_ORDER: Final = f"SELECT {COLUMNS} FROM entries ORDER BY number"
+_INSERT: Final = f"INSERT INTO entries ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+Judge = Callable[[Entry | None], None]
+"""Told the newest entry of the same kind and subject before another one is appended; may refuse by raising."""
 
 
 class Ledger:
-    """The ledger of one store. A store that never spent anything has none, which reads as zero."""
+    """The ledger of one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._path = store.database_path("ledger")
 
-    def total_nanos(self, session: str) -> int:
-        """What a session has cost so far.
+    # --- questions
+
+    def total_nanos(self, *sessions: str) -> int:
+        """What sessions have cost so far, together: one, or those that have a tag.
 
         Raises:
             Damaged: the file is damaged; nobody makes it anew, as nothing else knows what was spent. Or only a newer
                 pepys can read it.
         """
-        rows = self._read("SELECT coalesce(sum(cost_nanos), 0) FROM spends WHERE session = ?", (session,))
-        return int(rows[0][0]) if rows else 0
+        with self._opened() as (connection, older):
+            if connection is None:
+                return 0
+            return sum(int(connection.execute(older + _SPENT_ON, (one,)).fetchone()[0]) for one in set(sessions))
+
+    def total_nanos_between(self, from_wall_ns: int, until_wall_ns: int) -> int:
+        """What was spent from a moment on until before another: a day, a month.
+
+        Raises:
+            Damaged: as of `total_nanos`.
+        """
+        with self._opened() as (connection, older):
+            if connection is None:
+                return 0
+            return int(connection.execute(older + _SPENT_WHEN, (from_wall_ns, until_wall_ns)).fetchone()[0])
+
+    def newest(self, kind: str, subject: str) -> Entry | None:
+        """What counts now: the limit of a scope, the state of a token, where a source id went; None: nothing.
+
+        Raises:
+            Damaged: as of `total_nanos`.
+        """
+        return next(iter(self._entries(_NEWEST, kind, subject)), None)
+
+    def states(self, kind: str) -> list[Entry]:
+        """What counts now of every subject of a kind, the one that was noted last at the end.
+
+        Raises:
+            Damaged: as of `total_nanos`.
+        """
+        return self._entries(_STATES, kind)
+
+    def entries(self, kind: str, subject: str) -> list[Entry]:
+        """Everything about a subject, in the order in which it was noted.
+
+        Raises:
+            Damaged: as of `total_nanos`.
+        """
+        return self._entries(_OF_SUBJECT, kind, subject)
+
+    # --- writing
+
+    def append(
+        self, kind: str, subject: str, amount_nanos: int = 0, body: Mapping[str, Any] | None = None,
+        *, judge: Judge = lambda newest: None,
+    ) -> Entry:  # fmt: skip
+        """Note a fact. It is durable when this returns.
+
+        Args:
+            kind: one of `KINDS`.
+            subject: what it is about.
+            amount_nanos: nano-dollars; negative ones give back.
+            body: what else there is to it.
+            judge: asked within the transaction, so that nobody is between the question and the entry.
+
+        Raises:
+            ValueError: it is no entry, or one that is too large.
+            Damaged: the ledger is damaged, has lost entries, or is of a newer pepys; nothing was written.
+            StorageProblem: it cannot be written; nothing was.
+        """
+        text = json.dumps(dict(body or {}), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        if kind not in KINDS or len(subject.encode()) + len(text.encode()) > LEDGER_ENTRY_BYTES:
+            raise ValueError(f"no entry of the ledger: {kind!r}, {len(subject)} + {len(text)} characters")
+        store = self._store
+        with locked(store.path / "locks" / "ledger.append.lock", disk=store.disk), self._told():
+            anchor = self._anchor()
+            if anchor is not None and not self._path.exists():
+                raise self._lost(f"{self._path.name} is missing", anchor)
+            with closing(open_database(store, "ledger")) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                with transaction(connection, "ledger"):
+                    number, previous = self._end(connection, anchor)
+                    judge(next(iter(_asked(connection, _NEWEST, kind, subject)), None))
+                    row = (number, kind, subject, amount_nanos, store.clock.wall_ns(), store.keys.device_id, text)
+                    hashed = chain.link(store.keys.ledger_key, previous, row)
+                    connection.execute(_INSERT, (*row, hashed))
+                self._settle(connection, Anchor(number, hashed))
+        return Entry(*row[:-1], json.loads(text), hashed)
+
+    def _end(self, connection: Connection, anchor: Anchor | None) -> tuple[int, bytes]:
+        """The number of the next entry and the hash before it, after a look at what the anchor says of the others."""
+        newest = next(iter(_asked(connection, _NEWEST_OF_ALL)), None)
+        if anchor is not None and (problem := _against(connection, newest, anchor)):
+            raise self._lost(problem, anchor)
+        if newest is None:
+            return 0, chain.BEFORE_FIRST
+        if anchor is None or anchor.number < newest.number:
+            # A crash, or a migration, left it behind; so it never is by more than one.
+            self._put_anchor(Anchor(newest.number, newest.hash))
+        return newest.number + 1, newest.hash
+
+    def _settle(self, connection: Connection, anchor: Anchor) -> None:
+        """Bring what was committed into the database itself, then move the anchor; neither undoes the entry."""
+        connection.execute(f"PRAGMA busy_timeout = {WAL_WAIT_MS}")
+        with contextlib.suppress(OperationalError):  # a full disk, or a reader that stays: what is committed is durable
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        reach("ledger.checkpointed")
+        self._put_anchor(anchor)
+
+    def _put_anchor(self, anchor: Anchor) -> None:
+        try:
+            write_anchor(self._store, anchor)
+        except StorageProblem as error:
+            _LOG.warning("pepys: the anchor of the ledger stays behind: %s", error.message)
+
+    def _anchor(self) -> Anchor | None:
+        """The anchor; one that is damaged proves nothing and is replaced, after `problems` could tell of it."""
+        try:
+            return read_anchor(self._store)
+        except Damaged:
+            return None
+
+    def _lost(self, problem: str, anchor: Anchor) -> Damaged:
+        return Damaged(
+            f"the ledger has lost entries: {problem}",
+            f"put a {self._path.name} back that holds entry {anchor.number}; where there is none, move "
+            f"{anchor_path(self._store)} away to go on with what is left",
+        )
+
+    # --- proof
 
     def problems(self) -> list[str]:
-        """What an integrity check of the file finds; empty when it is sound or not there."""
-        try:
-            rows = self._read("PRAGMA integrity_check", ())
-        except Damaged as error:
-            return [error.message]
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        """What is wrong with the file, the chain and the anchor; empty when all is sound or nothing is there.
 
-    def _read(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        if not self._path.exists():
-            return []
+        Safe beside processes that append: the anchor is read before the entries, which only grow.
+        """
+        found: list[str] = []
+        anchor = None
         try:
-            with closing(connect(self._path, self._store.keys.database_key("ledger"), "ro")) as connection:
-                # An older one is read as it is: only who writes migrates it.
-                refuse_newer(self._path, "ledger", version_of(connection))
-                found: list[tuple[Any, ...]] = connection.execute(statement, values).fetchall()
-                return found
+            anchor = read_anchor(self._store)
+        except Damaged as error:
+            found.append(error.message)
+        try:
+            with self._opened() as (connection, older):
+                if connection is not None:
+                    return found + self._wrong(connection, anchor, chained=not older, anchored=not found)
+        except Damaged as error:
+            return [*found, error.message]
+        return found + ([f"{self._path} is missing: entry {anchor.number} was its newest one"] if anchor else [])
+
+    def _wrong(self, connection: Connection, anchor: Anchor | None, *, chained: bool, anchored: bool) -> list[str]:
+        connection.execute("BEGIN")
+        rows = connection.execute("PRAGMA integrity_check").fetchall()
+        found = [str(row[0]) for row in rows if row[0] != "ok"]
+        if found or not chained:
+            return found
+        found = list(chain.problems(self._store.keys.ledger_key, connection.execute(_IN_ORDER)))
+        newest = next(iter(_asked(connection, _NEWEST_OF_ALL)), None)
+        if anchor is not None and (problem := _against(connection, newest, anchor)):
+            found.append(problem)
+        elif anchor is None and anchored and newest is not None and newest.number and newest.device:
+            # Before the second entry is written the anchor of the first is; only a migration makes many at once.
+            found.append(f"{anchor_path(self._store)} is missing: nothing tells whether entries are lost at the end")
+        return found
+
+    # --- the file
+
+    def _entries(self, statement: str, *values: str) -> list[Entry]:
+        with self._opened() as (connection, older):
+            return [] if connection is None else _asked(connection, older + statement, *values)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[Connection | None, str]]:
+        """A connection to read, with what stands before a statement there; none where there is no file."""
+        if not self._path.exists():
+            yield None, ""
+            return
+        key = self._store.keys.database_key("ledger")
+        with self._told(), closing(connect(self._path, key, self._mode())) as connection:
+            # An older one is read as it is: only who writes migrates it.
+            version = version_of(connection)
+            refuse_newer(self._path, "ledger", version)
+            yield connection, "" if version >= _CHAINED else _OLDER
+
+    def _mode(self) -> str:
+        """In a home that cannot be written SQLite can make no lock; what lies in the database is read without one."""
+        return "ro" if self._store.writable else "immutable"
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OperationalError as error:
-            raise StorageProblem(f"{self._path}: {error}", "see that the file is readable for you") from error
+            remedy = "see that the file is yours and its disk has space"
+            raise StorageProblem(f"{self._path}: {error}", remedy) from error
         except DatabaseError as error:
             raise Damaged(f"the ledger {self._path} is damaged: {error}", "restore it from a backup") from error
+
+
+def _asked(connection: Connection, statement: str, *values: str) -> list[Entry]:
+    rows = connection.execute(statement, values)
+    return [_entry(*row) for row in rows.fetchall()]
+
+
+def _entry(
+    number: int, kind: str, subject: str, amount_nanos: int, wall_ns: int, device: str, body: str, hashed: bytes
+) -> Entry:
+    try:
+        told = json.loads(body)
+    except (ValueError, TypeError):
+        told = None
+    # What somebody else wrote there is told by the chain, not by a reader.
+    known = told if isinstance(told, dict) else {}
+    return Entry(number, kind, subject, amount_nanos, wall_ns, device, known, hashed)
+
+
+def _against(connection: Connection, newest: Entry | None, anchor: Anchor) -> str:
+    """What the anchor says against these entries; nothing where it is only behind."""
+    last = -1 if newest is None else newest.number
+    if anchor.number > last:
+        missing = f"entry {last + 1} is" if anchor.number == last + 1 else f"entries {last + 1} to {anchor.number} are"
+        return f"{missing} missing at the end: it was cut off, or an older copy was put back"
+    named = connection.execute("SELECT hash FROM entries WHERE number = ?", (anchor.number,)).fetchone()
+    if named is None or named[0] != anchor.hash:
+        return f"entry {anchor.number} is not the one that ledger.anchor names: another ledger was put here"
+    return ""

@@ -5,24 +5,31 @@ recovered, neighbours are packed into one. Only chunks that bear the session's n
 other session can refer to those, so that the replaced ones may go at once.
 
 Invariants: a list of the blobs concerned (`removing/SESSION.chunks`) is durable before the first new one; the head
-moves on before the first old one goes; of what a kill leaves, everything on the list that no manifest names is deleted
-by `finish_merges`. A merge is made by whoever holds the journal's lock, so that no two merge one session.
+moves on before the first old one goes; of what a kill or an error leaves, everything on the list that no manifest names
+is deleted by the session's next merge or by `finish_merges`. Whoever touches the list holds the lock of the session's
+merges, from before it is read until it is gone; and what the manifest names is read, and the rest deleted, while no
+head can be replaced: so nothing goes that a head names, whoever else is at it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import Damaged, NotFound, PepysError
 from pepys.limits import CHUNK_MERGED_BYTES, CHUNK_MERGED_PLAIN_BYTES
 from pepys.model.manifest import ChunkRef, Manifest
 from pepys.store.chunks import decompress, owner, pack
+from pepys.store.files import locked
 from pepys.store.journal import journal_locked
 from pepys.store.removals import MERGE, drop_list, listed_sessions, read_list, write_list
 from pepys.store.store import Store
 from pepys.store.trigger import reach
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,61 @@ def merge_chunks(store: Store, session: str, least: int = 2) -> bool:
     current = store.heads.manifest(session)[1]
     if sum(_is_small(store, chunk) for chunk in current.chunks) < least:
         return False
-    runs = list(_runs(store, current))
-    if not runs:
-        return False
+    with _merging(store, session):
+        # Its list would be written over, and its blobs forgotten.
+        _finish(store, session)
+        current = store.heads.manifest(session)[1]
+        runs = list(_runs(store, current))
+        if not runs:
+            return False
+        try:
+            _exchange(store, session, runs)
+        except (PepysError, OSError):
+            # A disk that is full gets back at once what was stored in vain.
+            with contextlib.suppress(PepysError, OSError):
+                _finish(store, session)
+            raise
+        _finish(store, session)
+    return True
+
+
+def merge_if_possible(store: Store, session: str, least: int = 2) -> None:
+    """`merge_chunks` for who has better to do: what fails is told in the log and can wait, nothing is lost without."""
+    try:
+        merge_chunks(store, session, least)
+    except (PepysError, OSError, ValueError, AssertionError) as error:
+        _LOG.warning("the chunks of session %s are not merged: %s: %s", session, type(error).__name__, error)
+
+
+def finish_merges(store: Store) -> int:
+    """Free what merges that were cut short left; returns the bytes freed. Those of living recorders are left alone.
+
+    What cannot be freed now stays on its list, and is told in the log.
+    """
+    freed = 0
+    try:
+        sessions = listed_sessions(store, MERGE)
+    except PepysError as error:
+        _LOG.warning("the lists of merges are not looked at: %s", error)
+        return 0
+    for session in sessions:
+        # A session that does not open keeps its blobs; `verify` tells of it.
+        try:
+            if not journal_locked(store.journal_path(session), disk=store.disk):
+                with _merging(store, session):
+                    freed += _finish(store, session)
+        except (PepysError, OSError) as error:
+            _LOG.warning("what a merge of session %s left is kept: %s", session, error)
+    return freed
+
+
+def _merging(store: Store, session: str) -> AbstractContextManager[None]:
+    """The lock of a session's merges: held for all of one, beside that of its heads, which goes on moving."""
+    return locked(store.path / "locks" / f"{session}.merge.lock", disk=store.disk)
+
+
+def _exchange(store: Store, session: str, runs: list[_Run]) -> None:
+    """List, store, move the head."""
     new = {store.blobs.id_of(run.data): run for run in runs}
     old = {chunk.blob for run in runs for chunk in run.old} - set(new)
     write_list(store, session, MERGE, sorted({*old, *new}))
@@ -66,31 +125,21 @@ def merge_chunks(store: Store, session: str, least: int = 2) -> bool:
     replaced = {run.old: run.ref(blob) for blob, run in new.items()}
     store.heads.update(session, lambda now: replace(now, chunks=_exchanged(now.chunks, replaced)))
     reach("merge.moved")
-    _finish(store, session)
-    return True
-
-
-def finish_merges(store: Store) -> int:
-    """Free what merges that were cut short left; returns the bytes freed. Those of living recorders are left alone."""
-    freed = 0
-    for session in listed_sessions(store, MERGE):
-        if not journal_locked(store.journal_path(session), disk=store.disk):
-            # A session that does not open keeps its blobs; `verify` tells of it.
-            with contextlib.suppress(Damaged, NotFound):
-                freed += _finish(store, session)
-    return freed
 
 
 def _finish(store: Store, session: str) -> int:
+    """Delete what the list names and no manifest does, then the list; the caller holds the lock of the merges."""
     blobs = read_list(store, session, MERGE)
     if blobs is None:
         return 0
     freed = 0
-    kept = {chunk.blob for chunk in store.heads.manifest(session)[1].chunks}
-    for blob in blobs:
-        if blob not in kept:
-            freed += store.blobs.delete(blob)
-            reach("merge.freed")
+    # A head that moves meanwhile would find its blobs gone: it moves before or after, and then finds them missing.
+    with store.blobs.deleting():
+        kept = {chunk.blob for chunk in store.heads.manifest(session)[1].chunks}
+        for blob in blobs:
+            if blob not in kept:
+                freed += store.blobs.delete(blob)
+                reach("merge.freed")
     drop_list(store, session, MERGE)
     return freed
 

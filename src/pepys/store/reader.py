@@ -102,7 +102,7 @@ def levels(store: Store, session: str, track: str | None = None) -> Iterator[Lev
     def read(head: Head, current: Manifest) -> list[Event]:
         return _pieces(store, head, current, only_levels).events
 
-    for event in _settled(store, session, read):
+    for event in settled(store, session, read):
         if isinstance(event, LevelsNoted) and track in (None, event.track):
             yield event
 
@@ -115,13 +115,6 @@ def chunk_events(store: Store, current: Manifest, wanted: Wanted | None = None) 
             yield from decode_chunk(data, wanted)
         except ValueError as error:
             raise Damaged(f"a chunk of session {current.session}: {error}", "restore it from a backup") from error
-
-
-def readable_chunks(store: Store, current: Manifest, wanted: Wanted | None = None) -> list[Event]:
-    """The events in those of a manifest's chunks that open."""
-    pieces = Pieces(store, current, wanted, lambda: False)
-    pieces.read_chunks()
-    return pieces.events
 
 
 def journal_events(store: Store, current: Manifest, wanted: Wanted | None = None) -> Iterator[Event]:
@@ -149,7 +142,7 @@ def load(store: Store, session: str) -> Session:
     def read(head: Head, current: Manifest) -> Session:
         return _fold(store, head, current, _pieces(store, head, current, no_levels))
 
-    return _settled(store, session, read)
+    return settled(store, session, read)
 
 
 def load_whole(store: Store, session: str) -> Session:
@@ -211,12 +204,7 @@ class LiveView:
         if not store.has_journal(self._id):
             raise NotFound(f"session {self._id} has no journal", "it is not being recorded")
 
-        def read(head: Head, current: Manifest) -> tuple[Pieces, JournalReader | None]:
-            pieces = Pieces(store, current, no_levels, lambda: _has_moved(store, head))
-            pieces.read_chunks()
-            return pieces, pieces.read_journal()
-
-        self._pieces, self._reader = _settled(store, self._id, read)
+        self._pieces, self._reader = live_pieces(store, self._id, no_levels)
 
     def _go_on(self, reader: JournalReader) -> None:
         """Take what has come, and let go of what a segment that was sealed replaces."""
@@ -231,6 +219,22 @@ class LiveView:
                 for event in self._pieces.events
                 if not (isinstance(event, FragmentWritten | SegmentOpened) and (event.track, event.segment) in sealed)
             ]
+
+
+def live_pieces(store: Store, session: str, wanted: Wanted) -> tuple[Pieces, JournalReader | None]:
+    """What opens of a session's events, and a reader from which its journal goes on; None where there is none.
+
+    Raises:
+        NotFound: no such session.
+        Damaged: its head or manifest does not open.
+    """
+
+    def read(head: Head, current: Manifest) -> tuple[Pieces, JournalReader | None]:
+        pieces = Pieces(store, current, wanted, lambda: _has_moved(store, head))
+        pieces.read_chunks()
+        return pieces, pieces.read_journal()
+
+    return settled(store, session, read)
 
 
 def _pieces(store: Store, head: Head, current: Manifest, wanted: Wanted) -> Pieces:
@@ -257,8 +261,13 @@ def _state(store: Store, session: Session) -> Session:
     return session
 
 
-def _settled(store: Store, session: str, read: Callable[[Head, Manifest], _Result]) -> _Result:
-    """Run `read` until no writer has moved the head under it, or until it needs no second try."""
+def settled(store: Store, session: str, read: Callable[[Head, Manifest], _Result]) -> _Result:
+    """Run `read` until no writer has moved the head under it, or until it needs no second try.
+
+    Raises:
+        NotFound: no such session.
+        Damaged: a blob is missing although no head moved, or what `read` raises.
+    """
     for _ in range(_TRIES):
         head, current = read_root(store, session)
         try:

@@ -6,12 +6,13 @@ the middle leaves a catalog that the next one to refresh it completes.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pepys.errors import StorageProblem
+from pepys.errors import Damaged, StorageProblem
 from pepys.store.catalog import Catalog, Progress
 from pepys.store.store import Store
 
@@ -59,7 +60,10 @@ class Rebuilding:
         store = self._store
         if not store.writable:
             raise StorageProblem(f"{store.path} cannot be written", "make it writable for you; reading works without")
-        self._restored = [path for session in store.heads.sessions() for path in store.heads.mend(session)]
+        for session in store.heads.sessions():
+            # What is no folder of heads is listed as damaged; nothing can be restored there.
+            with contextlib.suppress(Damaged):
+                self._restored.extend(store.heads.mend(session))
         self._catalog.clear()
         self._catalog.refresh_rows(progress)
         return self._catalog.count()

@@ -8,10 +8,10 @@ the journal's lock says whether its recorder lives.
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import replace
 
-from pepys.errors import Busy, Damaged, NotFound, Partial, StorageProblem, Usage
-from pepys.limits import STRAY_NS
+from pepys.errors import Busy, Damaged, NotFound, Partial, PepysError, Usage
 from pepys.model import events as ev
 from pepys.model.ids import is_session_id
 from pepys.model.manifest import Manifest
@@ -19,12 +19,15 @@ from pepys.model.projection import project
 from pepys.model.session import Segment
 from pepys.store.chunks import store_chunks
 from pepys.store.journal import Journal, journal_locked
-from pepys.store.merging import finish_merges, merge_chunks
+from pepys.store.merging import finish_merges, merge_if_possible
 from pepys.store.pieces import Pieces
 from pepys.store.reader import journal_events, load, no_levels, read_root, session_ids
 from pepys.store.remove import finish_removal, unfinished_removals
 from pepys.store.store import Store
+from pepys.store.strays import discard_strays
 from pepys.store.trigger import reach
+
+_LOG = logging.getLogger(__name__)
 
 
 def recover_all(store: Store) -> list[str]:
@@ -33,12 +36,12 @@ def recover_all(store: Store) -> list[str]:
     Returns:
         The sessions that were recovered.
     """
-    store.blobs.discard_strays(store.clock.wall_ns() - STRAY_NS)
-    _discard_notes(store)
-    finish_merges(store)
-    for session in unfinished_removals(store):
-        with contextlib.suppress(Partial, Damaged):
-            finish_removal(store, session)
+    for tidy in (discard_strays, _discard_notes, finish_merges, _finish_removals):
+        # What cannot be tidied up now keeps nobody's session from being recovered.
+        try:
+            tidy(store)
+        except (PepysError, OSError) as error:
+            _LOG.warning("something in the store is not tidied up: %s", error)
     journals = store.journal_sizes()
     recovered = []
     for session in session_ids(store):
@@ -48,6 +51,12 @@ def recover_all(store: Store) -> list[str]:
             if candidate and recover(store, session):
                 recovered.append(session)
     return recovered
+
+
+def _finish_removals(store: Store) -> None:
+    for session in unfinished_removals(store):
+        with contextlib.suppress(Partial, Damaged):
+            finish_removal(store, session)
 
 
 def _discard_notes(store: Store) -> None:
@@ -164,7 +173,6 @@ class _Left:
             if (part.first, part.end) not in told:
                 end_ns = self._view.end_ns if part.end_ns is None else part.end_ns
                 self._append(ev.EventsLost(part.first, part.end, part.start_ns, end_ns, wall_ns))
-                reach("recover.lost")
 
     def name_segments(self) -> None:
         """Seal every open segment after its last journalled fragment."""
@@ -252,9 +260,7 @@ def _seal(store: Store, journal: Journal, current: Manifest, tail: list[ev.Event
         return replace(now, chunks=(*now.chunks, *added), next_event=end, journal_offset=0, state=state)
 
     store.heads.update(current.session, change, current if first else None)
-    # What fails here can wait: nothing is lost without it.
-    with contextlib.suppress(StorageProblem, Damaged, NotFound):
-        merge_chunks(store, current.session)
+    merge_if_possible(store, current.session)
 
 
 def _opens(store: Store, current: Manifest) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 
 from pepys.errors import Damaged
 from pepys.model.ids import is_blob_id, is_session_id
-from pepys.store.files import remove_file, replace_file
+from pepys.store.files import remove_file, replace_file, storage_errors
 from pepys.store.sealing import open_small, seal_small
 from pepys.store.store import Store
 
@@ -36,9 +36,15 @@ MERGE: Final = Kind(".chunks", "pepys merge")
 
 
 def listed_sessions(store: Store, kind: Kind) -> list[str]:
-    """The sessions that have a list."""
+    """The sessions that have a list.
+
+    Raises:
+        StorageProblem: that cannot be told.
+    """
+    folder = store.path / _FOLDER
     try:
-        names = store.disk.listing(store.path / _FOLDER)
+        with storage_errors(folder):
+            names = store.disk.listing(folder)
     except FileNotFoundError:
         return []
     ending = len(kind.suffix)
@@ -60,10 +66,12 @@ def read_list(store: Store, session: str, kind: Kind) -> list[str] | None:
 
     Raises:
         Damaged: it does not open.
+        StorageProblem: it cannot be read.
     """
     path = _path(store, session, kind)
     try:
-        data = store.disk.read(path)
+        with storage_errors(path):
+            data = store.disk.read(path)
     except FileNotFoundError:
         return None
     what = f"the list {path}"

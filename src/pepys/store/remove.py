@@ -7,16 +7,25 @@ even one that a writer found to be equal to its own a moment ago.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
 from pepys.errors import Damaged, NotFound, Partial
 from pepys.limits import REUSE_GRACE_NS
-from pepys.model.manifest import Edit, Manifest, encode_edits
+from pepys.model.manifest import Edit, Head, Manifest, encode_edits
 from pepys.store.edits import first_edit
 from pepys.store.journal import Journal
 from pepys.store.merging import finish_merges
-from pepys.store.reader import chunk_events, journal_events, live_sessions, no_levels, read_root, session_ids
+from pepys.store.reader import (
+    chunk_events,
+    journal_events,
+    live_sessions,
+    no_levels,
+    read_root,
+    session_ids,
+    settled,
+)
 from pepys.store.references import event_reference, root_references
 from pepys.store.removals import REMOVAL, drop_list, listed_sessions, read_list, write_list
 from pepys.store.store import Store
@@ -43,7 +52,7 @@ def remove(store: Store, session: str) -> int:
     finish_merges(store)
     journal = Journal.open_for_append(path, store.keys, disk=store.disk) if store.has_journal(session) else None
     try:
-        blobs = sorted({*_blobs(store, session, strict=False), *([head.previous] if head.previous else [])})
+        blobs = sorted({*_told_blobs(store, session), *([head.previous] if head.previous else [])})
         write_list(store, session, REMOVAL, blobs)
         freed = journal.offset if journal else 0
         _bury(store, session, current)
@@ -112,7 +121,8 @@ def _marked(store: Store) -> set[str]:
     marked: set[str] = set()
     for session in session_ids(store):
         try:
-            marked.update(_blobs(store, session, strict=True))
+            # Of one that is recorded, chunks may be merged meanwhile.
+            marked.update(settled(store, session, lambda head, current: set(_blobs(store, head, current))))
         except (Damaged, NotFound) as error:
             raise Partial(
                 f"the session is deleted, but its blobs stay: {error.message}",
@@ -121,21 +131,22 @@ def _marked(store: Store) -> set[str]:
     return marked
 
 
-def _blobs(store: Store, session: str, *, strict: bool) -> Iterator[str]:
-    """The blobs of a session; with `strict` off, those that can still be told."""
-    try:
-        head, current = read_root(store, session)
-        for reference in root_references(head, current):
-            yield reference.blob
-        if current.state == "deleted":
-            return  # a kill may have left its journal, which keeps nothing any more
-        for event in (*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)):
-            found = event_reference(event)
-            if found is not None:
-                yield found.blob
-    except (Damaged, NotFound):
-        if strict:
-            raise
+def _told_blobs(store: Store, session: str) -> Iterator[str]:
+    """The blobs of a session that can still be told."""
+    with contextlib.suppress(Damaged, NotFound):
+        yield from _blobs(store, *read_root(store, session))
+
+
+def _blobs(store: Store, head: Head, current: Manifest) -> Iterator[str]:
+    """The blobs that a manifest and its events refer to."""
+    for reference in root_references(head, current):
+        yield reference.blob
+    if current.state == "deleted":
+        return  # a kill may have left its journal, which keeps nothing any more
+    for event in (*chunk_events(store, current, no_levels), *journal_events(store, current, no_levels)):
+        found = event_reference(event)
+        if found is not None:
+            yield found.blob
 
 
 def _bury(store: Store, session: str, current: Manifest) -> None:

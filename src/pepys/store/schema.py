@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import DDL, BigInteger, Column, Index, Integer, MetaData, Table, Text, event, text
+from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, event, text
 
 catalog: Final = MetaData()
 work: Final = MetaData()
@@ -105,24 +105,33 @@ jobs: Final = Table(
     Index("jobs_made", "created_wall_ns", "id"),
 )  # fmt: skip
 
-spends: Final = Table(
-    "spends", ledger,
-    Column("id", Integer, primary_key=True),
-    Column("session", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("cost_nanos", BigInteger, nullable=False),
+entries: Final = Table(
+    "entries", ledger,
+    Column("number", Integer, primary_key=True),  # from 0, without a hole
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("amount_nanos", BigInteger, nullable=False),
     Column("wall_ns", BigInteger, nullable=False),
-    Index("spends_cost", "session", "cost_nanos"),
+    Column("device", Text, nullable=False),
+    Column("body", Text, nullable=False),  # a JSON object
+    Column("hash", LargeBinary, nullable=False),  # of this entry and the one before it (`ledger_chain`)
+    Index("entries_spent_on", "subject", "amount_nanos", sqlite_where=text("kind = 'spend'")),
+    Index("entries_when", "kind", "wall_ns", "amount_nanos"),
+    Index("entries_of", "kind", "subject", "number"),
 )  # fmt: skip
 
-# What was spent stays as it was written, also for whoever opens the file with another program.
-_APPEND_ONLY: Final = tuple(
-    f"CREATE TRIGGER spends_no_{action.lower()} BEFORE {action} ON spends BEGIN "
-    "SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-    for action in ("UPDATE", "DELETE")
+# What was noted stays as it was written, also for whoever opens the file with another program. The last one holds off a
+# REPLACE too, which would delete without asking the second.
+_APPEND_ONLY: Final = (
+    "CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries "
+    "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries "
+    "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER entries_no_hole BEFORE INSERT ON entries "
+    "WHEN new.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM entries) "
+    "BEGIN SELECT RAISE(ABORT, 'entries of the ledger follow each other'); END",
 )
 for _statement in _APPEND_ONLY:
-    event.listen(spends, "after_create", _ddl(_statement).execute_if(dialect="sqlite"))
+    event.listen(entries, "after_create", _ddl(_statement).execute_if(dialect="sqlite"))
 
 METADATA: Final = {"catalog": catalog, "work": work, "ledger": ledger}

@@ -24,7 +24,7 @@ _COLUMNS = "session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, sh
 _INSERT = (
     f"INSERT INTO documents ({_COLUMNS}) SELECT {', '.join(f'value ->> {n}' for n in range(10))} FROM json_each(?)"
 )
-_BATCH_CHARS = 1 << 20
+_BATCH_CHARS = 1 << 18
 _Values = tuple[Any, ...]
 
 
@@ -170,7 +170,7 @@ class FtsIndex:
 
 
 def _batches(rows: Iterable[_Values]) -> Iterator[list[_Values]]:
-    """Rows, as many at a time as a few megabytes hold."""
+    """Rows, as many at a time as some hundred kilobytes hold."""
     batch: list[_Values] = []
     size = 0
     for row in rows:

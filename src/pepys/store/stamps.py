@@ -14,6 +14,7 @@ from typing import Final
 
 from pepys.limits import NS_PER_S
 from pepys.model.ids import is_session_id
+from pepys.store.files import storage_errors
 from pepys.store.heads import HeadStamp
 from pepys.store.journal import journal_locked
 from pepys.store.store import Store
@@ -34,10 +35,11 @@ def glances(store: Store, known: dict[str, int], among: Set[str] | None = None) 
     """
     heads = store.path / "heads"
     try:
-        if among is None:
-            found = store.disk.stats(heads)
-            return {name: seen.st_mtime_ns for name, seen in found if name in known or is_session_id(name)}
-        names = store.disk.listing(heads)
+        with storage_errors(heads):
+            if among is None:
+                found = store.disk.stats(heads)
+                return {name: seen.st_mtime_ns for name, seen in found if name in known or is_session_id(name)}
+            names = store.disk.listing(heads)
     except FileNotFoundError:
         return {}
     given = {name: known.get(name, LOOK_CLOSER) for name in names if name in known or is_session_id(name)}

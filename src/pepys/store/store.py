@@ -15,8 +15,9 @@ from pepys.errors import NotFound, StorageProblem
 from pepys.model.ids import is_session_id
 from pepys.store.blobs import BlobStore
 from pepys.store.disk import DISK, Disk
-from pepys.store.files import make_folder
+from pepys.store.files import make_folder, storage_errors
 from pepys.store.heads import Heads
+from pepys.store.key_homes import homes_path, known, place
 from pepys.store.keys import StoreKeys, open_keys
 
 _LOG = logging.getLogger(__name__)
@@ -73,10 +74,12 @@ class Store:
     def journal_sizes(self) -> dict[str, int]:
         """The sessions that have a journal, with its bytes."""
         try:
-            found = [(name.removesuffix(".journal"), stat) for name, stat in self.disk.stats(self.path / "journals")]
+            with storage_errors(self.path / "journals"):
+                listed = self.disk.stats(self.path / "journals")
         except FileNotFoundError:
             return {}
-        return {name: stat.st_size for name, stat in found if is_session_id(name)}
+        found = ((name.removesuffix(".journal"), stat.st_size) for name, stat in listed)
+        return {session: size for session, size in found if is_session_id(session)}
 
 
 def open_store(
@@ -97,17 +100,33 @@ def open_store(
         disk: what its files lie on; the keys are read and made on the real one.
 
     Raises:
-        StorageProblem: the home is no folder, or cannot be made.
+        StorageProblem: the home is no folder, cannot be made, or was there before and is gone.
         NotFound: there is no store, and `create` is off.
         KeyProblem: the master key is missing or another one.
         Damaged: the store's wrapped key is damaged beyond its copies.
     """
     if disk.exists(home) and not disk.is_folder(home):
         raise StorageProblem(f"{home} is a file, not a folder", "name another folder with --home")
+    config_dir = config_dir or default_config_dir()
     if create:
         make_folder(home, disk)
-    keys = open_keys(home, config_dir or default_config_dir(), create=create)
-    for notice in keys.notices:
+    elif not disk.exists(home):
+        _missing(home, config_dir, disk)
+    keys = open_keys(home, config_dir, create=create)
+    for notice in (*keys.notices, *keys.hints):
         # Reaches stderr wherever no log is set up: whoever opens the store hears of it, once.
         _LOG.warning("pepys: %s", notice)
     return Store(home, keys, clock or SystemClock(), disk=disk)
+
+
+def _missing(home: Path, config_dir: Path, disk: Disk) -> None:
+    """Say why a home is not there, unless it is one that was never made."""
+    for part in (home, *home.parents):
+        if part.is_symlink() and not disk.exists(part):
+            remedy = "mount what it leads to, or name another folder with --home"
+            raise StorageProblem(f"{part} is a link that leads nowhere", remedy)
+        if disk.exists(part) and not disk.is_folder(part):
+            raise StorageProblem(f"{part} is a file, not a folder", "name another folder with --home")
+    if place(home) in known(config_dir):
+        remedy = f"mount its disk, or move it back; if it was deleted for good, remove it from {homes_path(config_dir)}"
+        raise StorageProblem(f"the home {home} is gone", remedy)

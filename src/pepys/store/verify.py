@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from pepys.clock import rfc3339
-from pepys.errors import Damaged, NotFound
+from pepys.errors import Damaged, NotFound, PepysError
 from pepys.model.events import Event, EventsLost, SegmentSealed
 from pepys.model.manifest import Head, Manifest, decode_edits
 from pepys.model.projection import project
 from pepys.store.chunks import decode_chunk, decode_json
+from pepys.store.headless import headless
+from pepys.store.heads import COPY, UPDATE
 from pepys.store.journal_reader import JournalReader
 from pepys.store.key_wrapping import is_whole
 from pepys.store.key_wrapping import read_journal as read_wrapping
@@ -27,13 +30,21 @@ from pepys.store.removals import MERGE, REMOVAL, listed_sessions, read_list
 from pepys.store.store import Store
 
 _TRIES = 3
+BACKUP: Final = "restore the home from a backup"
+REBUILD: Final = "run pepys rebuild, which restores it from its copy"
+_RESTORED: Final = "restored from another copy"
+_DONE: Final = "nothing is left to do for what was restored"
+_WRITABLE: Final = "make the home writable: the next command restores the copy of the key"
 _HEADER = "its header is damaged; its name and its records still tell what it is"
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is not as it was stored; times are axis time where it has a place on the axis."""
+    """One thing that is not as it was stored; times are axis time where it has a place on the axis.
+
+    `remedy` is what helps, in the words of the command line.
+    """
 
     session: str | None
     what: str
@@ -42,6 +53,7 @@ class Damage:
     start_ns: int | None = None
     end_ns: int | None = None
     blob: str | None = None
+    remedy: str = BACKUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,10 @@ class _Proof:
             self.progress(len(self.sizes), max(self.total, len(self.sizes)))
         return data
 
+    def has_seen(self, blob: str) -> bool:
+        """Whether something refers to a blob."""
+        return blob in self.sizes or blob in self.problems or blob in self.kept
+
     def problem(self, blob: str) -> str | None:
         """What is wrong with a blob, without reading it a second time."""
         if blob not in self.sizes:
@@ -119,10 +135,12 @@ def verify(store: Store, session: str | None = None, progress: Progress | None =
         damages.extend(_session_damage(proof, one))
     unreferenced = unreferenced_bytes = 0
     if session is None:
-        for blob in store.blobs.ids():
-            if blob not in proof.sizes and blob not in proof.problems and blob not in proof.kept:
-                unreferenced += 1
-                unreferenced_bytes += store.blobs.file_bytes(blob)
+        rest = [blob for blob in store.blobs.ids() if not proof.has_seen(blob)]
+        unreferenced, unreferenced_bytes = len(rest), sum(map(store.blobs.file_bytes, rest))
+        for gone in headless(store, rest, set(sessions)):
+            damages.append(
+                Damage(gone, "head", "its head is gone, though its manifest is there: it was deleted by hand")
+            )
     proven = set(proof.sizes) | set(proof.problems)
     total = sum(proof.sizes.values())
     lost = tuple(dict.fromkeys(proof.lost))
@@ -131,18 +149,21 @@ def verify(store: Store, session: str | None = None, progress: Progress | None =
 
 def _store_damage(store: Store) -> Iterator[Damage]:
     for notice in store.notices:
-        yield Damage(None, "key", notice)
+        yield Damage(None, "key", notice, remedy=_DONE if notice.endswith(_RESTORED) else _WRITABLE)
     for path in damaged_copies(store.path):
         if not any(str(path) in notice for notice in store.notices):
-            yield Damage(None, "key", f"{path} is damaged or missing")
-    for problem in Ledger(store).problems():
-        yield Damage(None, "ledger", problem)
+            yield Damage(None, "key", f"{path} is damaged or missing", remedy=_WRITABLE)
+    try:
+        for problem in Ledger(store).problems():
+            yield Damage(None, "ledger", problem)
+    except PepysError as error:
+        yield _told(None, "ledger", error)
     for kind in (REMOVAL, MERGE):
         for session in listed_sessions(store, kind):
             try:
                 read_list(store, session, kind)
             except Damaged as error:
-                yield Damage(session, "blobs to free", error.message)
+                yield Damage(session, "blobs to free", error.message, remedy=error.remedy)
 
 
 def _session_damage(proof: _Proof, session: str) -> list[Damage]:
@@ -152,7 +173,7 @@ def _session_damage(proof: _Proof, session: str) -> list[Damage]:
         try:
             head, current = read_root(proof.store, session)
         except Damaged as error:
-            return [Damage(session, "head", error.message)]
+            return [_told(session, "head", error)]
         except NotFound:
             return []
         if head.previous:
@@ -165,8 +186,15 @@ def _session_damage(proof: _Proof, session: str) -> list[Damage]:
 
 def _damaged_heads(store: Store, session: str) -> Iterator[Damage]:
     """Heads and copies that do not open, of a session that another one of them still opens."""
-    for path in store.heads.damaged(session):
-        yield Damage(session, "head", f"{path} is damaged; another copy is whole, and pepys rebuild restores this one")
+    damaged = store.heads.damaged(session)
+    whole = store.heads.devices(session)
+    for path in damaged:
+        if path.name.removesuffix(COPY) in whole and not store.disk.is_folder(path):
+            yield Damage(session, "head", f"{path} is damaged; another copy is whole", remedy=REBUILD)
+        elif store.disk.is_folder(path) or not store.disk.is_file(path):
+            yield Damage(session, "head", f"{path} is no file", remedy=f"move it away, then {REBUILD}")
+        else:
+            yield Damage(session, "head", f"{path} is damaged", remedy=BACKUP)
 
 
 def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:
@@ -231,7 +259,7 @@ def _journal(proof: _Proof, current: Manifest, pieces: Pieces) -> Iterator[Damag
     except NotFound:
         return
     except Damaged as error:
-        yield Damage(current.session, "journal", error.message)
+        yield _told(current.session, "journal", error)
         return
     lost = [part for part in pieces.unread if part.what == "journal"]
     for part in lost:
@@ -310,6 +338,12 @@ def _sealed_meanwhile(proof: _Proof, session: str, track: str, n: int) -> bool:
     events = [event for _, event in reader.read()]
     opened = any(isinstance(e, SegmentSealed) and e.track == track and e.segment == n for e in events)
     return opened or proof.store.blobs.became(f"{session}-{track}-{n}") is not None
+
+
+def _told(session: str | None, what: str, error: PepysError) -> Damage:
+    """What was refused as an error: a newer version is no damage that a backup would mend."""
+    newer = "newer pepys" in error.message or UPDATE in error.remedy
+    return Damage(session, what, error.message, remedy=UPDATE if newer else BACKUP)
 
 
 def _damage(session: str, reference: Reference, problem: str) -> Damage:

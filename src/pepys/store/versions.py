@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSIONS: Final = {"catalog": 2, "work": 2, "ledger": 2}
+VERSIONS: Final = {"catalog": 2, "work": 2, "ledger": 3}

@@ -2,8 +2,9 @@
 
 Three proofs lead in. A *code* is printed in the sign-in address, good once and for ten minutes; it is exchanged for a
 *browser session*, a random cookie kept in memory alone, so that a restart of the daemon asks again; the *token* of
-`pepys key token` serves programs, as a Bearer header or typed into the sign-in page. All comparisons take constant
-time and every collection is bounded. Which requests need a proof is the guard's to know.
+`pepys key token` serves programs, as a Bearer header or typed into the sign-in page; tokens that were issued beside it
+serve as a header alone, until they are revoked. All comparisons take constant time and every collection is bounded.
+Which requests need a proof is the guard's to know.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from hashlib import sha256
 
 from pepys import limits
@@ -25,9 +27,13 @@ class SignIn:
             name carries the port: two daemons do not sign each other's pages out.
     """
 
-    def __init__(self, token: str, clock: Clock, port: int) -> None:
+    def __init__(
+        self, token: str, clock: Clock, port: int, issued: Callable[[str], bool] = lambda token: False
+    ) -> None:
+        """`token` is the one of the store key, `issued` judges those that were issued beside it; port: see `cookie`."""
         self.cookie = f"pepys_{port}"
         self._token = token.encode()
+        self._issued = issued
         self._clock = clock
         self._codes: OrderedDict[bytes, int] = OrderedDict()
         self._sessions: OrderedDict[bytes, int] = OrderedDict()
@@ -47,17 +53,23 @@ class SignIn:
         return self._clock.now_ns() < until
 
     def is_token(self, token: str) -> bool:
-        """Whether `token` is the API token."""
+        """Whether a program may come in with `token`: the one of the store key, or one issued and not revoked."""
+        return self._is_own(token) or self._issued(token)
+
+    def _is_own(self, token: str) -> bool:
         return hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
 
     def try_token(self, token: str) -> bool | None:
-        """Judge a token that somebody typed; None when there were too many wrong ones within a minute."""
+        """Judge a token that somebody typed; None when there were too many wrong ones within a minute.
+
+        Only the store key's own counts: a browser session would outlive the revocation of another one.
+        """
         now = self._clock.now_ns()
         while self._failures and now - self._failures[0] > limits.SIGN_IN_TRIES_NS:
             self._failures.popleft()
         if len(self._failures) == limits.SIGN_IN_TRIES:
             return None
-        if self.is_token(token):
+        if self._is_own(token):
             return True
         self._failures.append(now)
         return False

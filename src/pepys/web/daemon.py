@@ -23,6 +23,7 @@ from pepys.errors import PepysError
 from pepys.sessions.control import refuse_second_host
 from pepys.sessions.host import Host
 from pepys.store.catalog import resolve_session
+from pepys.store.ledger_tokens import IssuedTokens
 from pepys.store.making import make_missing
 from pepys.web.app import STATIC, create_app
 from pepys.web.auth import SignIn
@@ -43,17 +44,27 @@ class Daemon:
         port: the port, 0 for any free one.
         announce: told the sign-in address once connections are accepted.
         page: the path that the announced address leads to.
+        warn: told what the user must know of what was found on the home, such as another version's recorder.
 
     Attributes:
         interrupted: whether Ctrl-C ended it.
         has_page: whether this installation has the built page.
     """
 
-    def __init__(self, home: Path, bound: str, port: int, announce: Callable[[str], None], page: str = "/") -> None:
+    def __init__(
+        self,
+        home: Path,
+        bound: str,
+        port: int,
+        announce: Callable[[str], None],
+        page: str = "/",
+        warn: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._home = home
         self._bound = bound
         self._port = port
         self._announce = announce
+        self._warn = warn
         self._page = page
         self._clock: Clock = SystemClock()
         self._failure: BaseException | None = None
@@ -83,7 +94,8 @@ class Daemon:
             listener.close()
 
     async def _serve(self, host: Host, listener: socket.socket) -> None:
-        self._desk = SignIn(host.store.keys.api_token(), self._clock, self._port)
+        issued = IssuedTokens(host.store)
+        self._desk = SignIn(host.store.keys.api_token(), self._clock, self._port, issued.accepts)
         worker = Worker(host.store)
         app = create_app(
             host, host.store, self._clock, sign_in_desk=self._desk, bound=self._bound, port=self._port,
@@ -99,6 +111,8 @@ class Daemon:
         try:
             heap.give_back()
             self._announce(self.address(self._page))
+            for notice in host.status()["notices"]:
+                self._warn(str(notice["text"]))
             await server.serve(sockets=[listener])
             if self._failure is not None:
                 raise self._failure

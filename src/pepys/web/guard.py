@@ -71,6 +71,8 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, dressed)
             return
+        if token := _bearer(headers):
+            dressed = _while_good(lambda: self._sign_in.is_token(token), dressed)
         await self._app(scope, _limited(receive), dressed)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
@@ -92,10 +94,16 @@ class Guard:
 
     def is_proven(self, headers: Headers) -> bool:
         """Whether the request carries the token or a live browser session."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self._sign_in.is_token(token.strip())
+        token = _bearer(headers)
+        if token is not None:
+            return self._sign_in.is_token(token)
         return self._sign_in.is_session(session_cookie(headers, self._sign_in.cookie))
+
+
+def _bearer(headers: Headers) -> str | None:
+    """The token that a program sent; None where it sent none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def needs_proof(path: str) -> bool:
@@ -178,6 +186,24 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return limited
+
+
+def _while_good(is_good: Callable[[], bool], send: Send) -> Send:
+    """End a response that goes on and on, such as the feed, when the token that let it in was revoked."""
+    endless = ended = False
+
+    async def watched(message: Message) -> None:
+        nonlocal endless, ended
+        if ended:
+            return
+        if message["type"] == "http.response.start":
+            endless = not any(name.lower() == b"content-length" for name, _ in message["headers"])
+        elif endless and message.get("more_body") and not is_good():
+            ended = True
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await send(message)
+
+    return watched
 
 
 def _dress(path: str, send: Send) -> Send:

@@ -25,10 +25,11 @@ def health_shape(status: Mapping[str, Any]) -> dict[str, Any]:
         problems.append(f"the disk does not keep up: {refused} refused")
     if (status.get("disk") or {}).get("warning"):
         problems.append("the disk is nearly full")
-    problems += [str(notice.get("text", "")) for notice in status.get("notices") or ()]
+    notices = [notice for notice in status.get("notices") or () if notice.get("kind") != "departed"]
+    problems += [str(notice.get("text", "")) for notice in notices]
     if status.get("state") == "interrupted":
         problems.append("the recorder died: the session is interrupted")
-    if status.get("state") == "restarting" and not status.get("notices"):
+    if status.get("state") == "restarting" and not notices:
         problems.append("the recorder died and is started again")
     held = status.get("held") or ""
     if held == "device_lost":

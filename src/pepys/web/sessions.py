@@ -182,7 +182,10 @@ async def post_stop(session_id: str, service: Service) -> Response:
 
 def _list(service: Services, filters: dict[str, Any], limit: int, offset: int) -> dict[str, Any]:
     with Catalog(service.store) as catalog:
-        catalog.refresh_rows()
+        if offset > limits.LIST_MAX or any(value is not None for value in filters.values()):
+            catalog.refresh_rows()
+        else:
+            catalog.refresh_newest(offset + limit)
         total = catalog.count(**filters)
         rows = catalog.list(**filters, limit=limit, offset=offset)
     return {"total": total, "sessions": [row_of_catalog(row) for row in rows]}

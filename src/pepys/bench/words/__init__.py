@@ -14,7 +14,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pepys.bench.figures import Figure
 from pepys.bench.plan import Bench
 from pepys.demo.child import program
 from pepys.errors import PepysError, from_json
+from pepys.modules import module_words
 
 BAR_POINTS: Final = 1.0
 VOICES: Final = (("en-us", 150), ("en-gb+f3", 165), ("en-us+m3", 140))
@@ -139,7 +139,7 @@ def listened(clips: Sequence[Clip]) -> list[Outcome]:
     order = [{"voice": clip.voice, "files": [str(file) for file in clip.files], "text": clip.text} for clip in clips]
     # Below the number of its threads, the engine answers with garbage.
     env = {name: value for name, value in os.environ.items() if name != "OMP_THREAD_LIMIT"}
-    argv = [sys.executable, "-m", _MODULE]
+    argv = module_words(_MODULE)
     child = subprocess.run(argv, input=json.dumps(order), capture_output=True, text=True, env=env, check=False)
     try:
         told: dict[str, Any] = json.loads(child.stdout)

@@ -122,9 +122,9 @@ class EwmhFocus:
         self._ended = True
         if isinstance(error, ServerSilent):
             # Nothing that happened since its last sign of life was heard.
-            ended = SourceEnded(self._heard_ns, "source_closed", "the X server does not answer")
+            ended = SourceEnded(self._heard_ns, "device_lost", "the X server does not answer")
         else:
-            ended = SourceEnded(self._clock.now_ns(), "source_closed", "the X server is gone")
+            ended = SourceEnded(self._clock.now_ns(), "source_closed", "the X server has ended")
         self._found.append(ended)
 
     def _see_signs(self) -> None:

@@ -16,9 +16,10 @@ from typing import Final
 
 from pepys.clock import Clock
 from pepys.errors import DeviceMissing
+from pepys.modules import module_words
 from pepys.record.adapters.raw_child import RawChild
 
-_CHILD: Final = (sys.executable, "-m", "pepys.record.adapters.soundcard_child")
+_CHILD: Final = tuple(module_words("pepys.record.adapters.soundcard_child"))
 # A thread a core and their memory, for what the child does with one block after another.
 _ENV: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def upgrade(connection: Connection, name: str, version: int) -> int:
+def upgrade(connection: Connection, name: str, version: int, chain_key: bytes = b"") -> int:
     """Apply every revision after `version`, within the caller's transaction.
 
     Args:
         connection: to the database, in a write transaction; rolling it back leaves the version that was.
         name: which database: `catalog`, `work` or `ledger`.
         version: what it is now; 0 where it has no tables yet.
+        chain_key: the key of the ledger's chain; only where there are rows of a ledger to chain.
 
     Returns:
         The version that it then is.
@@ -40,7 +41,7 @@ def upgrade(connection: Connection, name: str, version: int) -> int:
     scripts = ScriptDirectory(folder, version_locations=[folder])
     base = f"{version:04}" if version else "base"
     steps = [*scripts.iterate_revisions("head", base)]
-    operations = Operations(MigrationContext.configure(connection))
+    operations = Operations(MigrationContext.configure(connection, opts={"chain_key": chain_key}))
     for step in reversed(steps):
         with Operations.context(operations.migration_context):
             step.module.upgrade()

@@ -19,6 +19,7 @@ from pepys.clock import Clock
 from pepys.errors import DeviceMissing
 from pepys.record.activity import WindowsShown
 from pepys.record.adapters.regions import Rect
+from pepys.record.adapters.x11.connection import ServerSilent
 from pepys.record.adapters.x11.inputs import InputConnection, RawInputs
 from pepys.record.adapters.x11.windows import WindowMasks
 from pepys.record.exclusions import Exclusions
@@ -85,9 +86,12 @@ class X11Desk:
                 if self._told is None or shown != self._told.windows:
                     self._told = WindowsShown(self._clock.now_ns(), shown)
                     found.append(self._told)
+        except ServerSilent:
+            self._ended = True
+            found.append(SourceEnded(self._emptied_ns, "device_lost", "the X server does not answer"))
         except xcffib.XcffibException:
             self._ended = True
-            found.append(SourceEnded(self._clock.now_ns(), "source_closed", "the X server is gone"))
+            found.append(SourceEnded(self._clock.now_ns(), "source_closed", "the X server has ended"))
         return found
 
     def close(self) -> None:
