@@ -8,11 +8,17 @@ that costs more than the piece it hit.
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.disk_flips import OnARottingDisk
 
 TestOnABadDisk = OnARottingDisk.TestCase
+# What fails is told as it is: salts differ from run to run, so that making it smaller can take minutes.
 TestOnABadDisk.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=24,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )

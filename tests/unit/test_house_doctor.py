@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,7 +111,7 @@ def test_the_versions_of_sqlite_that_can_lose_pages_are_known(version: str, race
 
 
 def test_a_broken_codec_library_is_a_finding(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     (finding,) = engines.codecs()
     assert finding.state is State.MISSING
 

@@ -80,8 +80,8 @@ def test_an_unknown_event_is_kept_apart() -> None:
 
 
 MANIFEST = Manifest(
-    "0" * 26, "completed", "Näme", 5, (ChunkRef("b3-a", 0, 7),), 7,
-    (ArtifactRef("summary", "all", "k", "b3-b", "engine", 1.5, 3, ""),), {"dev": "b3-c"}, 99,
+    "0" * 26, "completed", "Näme", 5, (ChunkRef("b3-" + "a" * 64, 0, 7),), 7,
+    (ArtifactRef("summary", "all", "k", "b3-" + "b" * 64, "engine", 1.5, 3, ""),), {"dev": "b3-" + "c" * 64}, 99,
 )  # fmt: skip
 
 

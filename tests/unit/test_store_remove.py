@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pepys.errors import Busy, NotFound, Partial
+from pepys.model.ids import new_session_id
 from pepys.store.edits import add_artifacts, apply_edit
+from pepys.store.journal import Journal
 from pepys.store.reader import load
 from pepys.store.recover import recover_all
 from pepys.store.remove import remove, unfinished_removals
@@ -97,6 +99,23 @@ def test_a_damaged_neighbour_keeps_every_blob_until_it_is_gone(store: Store) -> 
     shots = [shot.blob for shot in view.shots]
     assert all(store.blobs.exists(blob) for blob in shots)
     assert unfinished_removals(store) == [one]
+
+
+def test_a_neighbour_that_never_began_keeps_nothing(store: Store) -> None:
+    """Would catch a removal that frees nothing for good because of a journal whose first event the disk refused."""
+    session = complete_session(store)
+    empty = new_session_id(WALL_NS)
+    Journal.create(store.journal_path(empty), store.keys, empty).close()
+    assert remove(store, session) > 0
+    assert unfinished_removals(store) == []
+
+
+def test_a_resumed_neighbour_without_a_head_keeps_every_blob(store: Store) -> None:
+    """Would catch blobs freed that a session names whose head is lost, and whose new journal is still empty."""
+    session, lost = complete_session(store), new_session_id(WALL_NS)
+    Journal.create(store.journal_path(lost), store.keys, lost, first_event=7).close()
+    with pytest.raises(Partial):
+        remove(store, session)
 
 
 def test_a_damaged_session_can_be_deleted(store: Store) -> None:

@@ -16,6 +16,7 @@ from pepys.limits import REUSE_GRACE_NS
 from pepys.model.manifest import Edit, Head, Manifest, encode_edits
 from pepys.store.edits import first_edit
 from pepys.store.journal import Journal
+from pepys.store.journal_reader import JournalReader
 from pepys.store.merging import finish_merges
 from pepys.store.reader import (
     chunk_events,
@@ -124,11 +125,22 @@ def _marked(store: Store) -> set[str]:
             # Of one that is recorded, chunks may be merged meanwhile.
             marked.update(settled(store, session, lambda head, current: set(_blobs(store, head, current))))
         except (Damaged, NotFound) as error:
+            if isinstance(error, NotFound) and _never_began(store, session):
+                continue
             raise Partial(
                 f"the session is deleted, but its blobs stay: {error.message}",
                 "run pepys verify, restore or delete the damaged session; the rest is then freed",
             ) from error
     return marked
+
+
+def _never_began(store: Store, session: str) -> bool:
+    """Whether a session is a journal without any event: its first one was refused, so that nothing can be named."""
+    try:
+        reader = JournalReader(store.journal_path(session), store.keys, disk=store.disk)
+        return not any(True for _ in reader.read()) and not reader.damaged and reader.next_event == 0
+    except (Damaged, NotFound):
+        return False
 
 
 def _told_blobs(store: Store, session: str) -> Iterator[str]:
