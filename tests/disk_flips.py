@@ -8,14 +8,16 @@ flip may hide behind; only those are left out.
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from pepys.errors import Damaged, NotFound
 from pepys.model import events as ev
@@ -182,3 +184,23 @@ class OnARottingDisk(OnABadDisk):
             assert len({one for one in lost if one[1] in {"note", "shot"}}) <= 1, where
             assert len({one[2].partition("/")[0] for one in lost if one[1] == "fragment"}) <= 1, where
         assert set(verify(self.store).damages) == sound and readable(self.store) == could
+
+
+def main(examples: int, steps: int) -> None:
+    """Run so many random lives, each of at most so many steps; the first one that fails is told as it is."""
+    run_state_machine_as_test(
+        OnARottingDisk,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            # Salts differ from run to run, so that making an example smaller can take minutes.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
