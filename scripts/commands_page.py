@@ -67,6 +67,16 @@ An error is one line on stderr that says what failed, why and what to do; with `
   keyring that is locked, hangs or is absent is exit 4 within 20 s. A passphrase is asked for at the terminal by every
   command that opens the home and by `pepys serve` once at its start; without a terminal give it on an inherited
   descriptor, `pepys --passphrase-fd 3 serve 3< FILE`. It is never taken from an argument or the environment.
+- **A catalog on PostgreSQL.** `[store] catalog = "postgresql://user@host/database"` in the config file, or
+  `PEPYS_STORE_CATALOG`, keeps what is listed and searched for in a database of a server (extra `postgres`; UTF8, with
+  the extension pg_trgm) instead of in the home. Every command and page gives the same; only the order of search hits
+  that are whole words may differ. The server sees names, notes and text in the clear. Recording does not know of it.
+  A server that is down or hangs costs 5 s at most (18 s in the middle of an answer) and one line on stderr, until it
+  answers again; a daemon then leaves it alone for 30 s at a time. The answer comes from the catalog in the home;
+  `pepys rebuild` is then exit 5. What only
+  you can change (a wrong password, a missing database or right) is exit 5 too. Two homes of one store key, such as a
+  copy, do not share it: the second is exit 5 until `pepys rebuild` there takes it over; a home that was moved takes
+  it along. `DROP SCHEMA` with the name that `pepys doctor` shows removes it.
 - **Recovery code.** `pepys key export` prints it, `--to FILE` writes it into a new private file. With the code and the
   home everything can be read: keep it apart from both. `pepys key import` asks for it, or reads stdin or `--from FILE`,
   and opens the home on this machine; `--new-master` sets a master key aside that cannot be got any more, and that of a
@@ -74,6 +84,24 @@ An error is one line on stderr that says what failed, why and what to do; with `
   does not exist it begins one with the same store key. A code of another store is refused, and a typing error is named
   by its group. `pepys key check --from FILE` proves that a code fits. A wrong, missing or damaged master key is exit 4
   and changes nothing; a damaged copy of the wrapped key is restored, and exit 6 comes only when none is left.
+- **Sync.** A remote is a bucket (`s3://BUCKET/PREFIX`, `gs://`, `az://`; credentials come from the environment as for
+  other programs, `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` and so on; extra `objects`) or a folder, as on another
+  disk. Without one on the line it is `[store] remote` of the config file, or `PEPYS_STORE_REMOTE`. What goes there is
+  encrypted as in the home; only what is missing there is sent. A second device gets the store key with `pepys key
+  export` and `pepys key import`; another store in that place is exit 4. Names, tags and notes that several devices
+  changed are put together, the last writer of a field wins, and a session deleted on one is deleted on the others when
+  they pull; until then they do not bring it back. Nothing is deleted at the remote: a push of everything says how much
+  there belongs to no session here. A session that is being recorded is left for the next time: it is named and the
+  exit code is 9, as for all that is left out. `pull` proves each piece: a damaged or missing one is named with
+  session, track and time, the rest is brought, exit 6. A push replaces a damaged file at the remote where its length
+  shows it, or where it is missing; one of the same length only a pull finds: delete it there and push again. Pushing
+  does not bring what is damaged here. `--without-media` leaves film, sound and shots at the remote; the
+  home notes which and where, `pepys verify` counts them, and what needs one that cannot be had is exit 9. Only they are
+  ever asked for at a remote: all else goes on without it. Both can be
+  interrupted (exit 130) or killed, and given again; they go on where they were. A remote that cannot be reached is exit
+  5, after some tries that are told on stderr; credentials that are refused are exit 4. A session that
+  two devices both went on with stays on each as it was recorded: sync leaves it out (exit 9), `pepys export` makes a
+  file of each, `pepys rm` deletes both.
 - **Countdown.** `--countdown N` opens and lets go of everything that is to be recorded, then counts; `status` has
   `countdown_s`. Ctrl-C stops it with exit 130. `pepys stop` stops it with 0: `record` then ends with 0 too, `start`
   with 130, as it did not begin. Nothing is left of it.

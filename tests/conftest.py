@@ -17,6 +17,9 @@ import pytest
 
 from pepys.demo.servers import Server, SoundServer, WindowManager, XServer
 from pepys.demo.sound_servers import PipeWireServer
+from tests import postgres
+from tests.object_server import ObjectServer, object_server
+from tests.postgres import PostgresServer
 
 _QUIET = ("e2e/", "contract/test_record_", "crash/test_recorder_")
 _HERE = {"COLUMNS", "LINES", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"}
@@ -36,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting, terminal, display or sound server of the machine under test reaches a test by accident."""
     for name in list(os.environ):
-        if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_")) or name in _HERE:
+        if name.startswith(("PEPYS_", "PULSE_", "PIPEWIRE_", "PG", "AWS_")) or name in _HERE:
             monkeypatch.delenv(name)
     # Empty stands for no bus: a screen that is locked here would pause what the tests record.
     for name in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
@@ -110,3 +113,37 @@ def any_sound_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[PostgresServer]:
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_server(_postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A private PostgreSQL server, started when the first test asks for it; each test finds it running."""
+    yield _postgres
+    _postgres.thaw()
+    _postgres.start()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """A new, empty database on the private PostgreSQL server."""
+    return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def _object_server() -> Iterator[ObjectServer]:
+    with object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def object_store(_object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """A private S3 server, started when the first test asks for it; its credentials are in force for this process."""
+    for name, value in _object_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return _object_server

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Callable, Iterator
 
 from hypothesis import strategies as st
 
 from pepys.store.key_wrapping import wrap
 from pepys.store.keys import StoreKeys
 from pepys.store.writer import SessionWriter
-from tests.simulated_disk import FULL, Fault
+from tests.simulated_disk import FULL, Fault, SimulatedDisk
 
 DEVICE = "0000000000001"
 KEYS = StoreKeys.from_bytes(bytes(range(32)) + wrap(bytes(32), bytes(range(32)), DEVICE))
@@ -17,7 +19,8 @@ KEYS = StoreKeys.from_bytes(bytes(range(32)) + wrap(bytes(32), bytes(range(32)),
 SESSIONS = [f"01jxt21q000000000000000{number:03}" for number in range(8)]
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE)
 STRUCK = (
-    "open", "write", "truncate", "sync_data", "replace", "unlink", "mkdir", "sync_folder", "touch", "read", "pread"
+    "open", "write", "truncate", "sync_data", "replace", "link", "unlink", "mkdir", "sync_folder", "touch", "read",
+    "pread",
 )  # fmt: skip
 FAULTS = st.builds(
     Fault,
@@ -39,10 +42,22 @@ SEEDS = st.integers(0, 1 << 20)
 
 
 class InOneThread(SessionWriter):
-    """A writer that merges chunks in the thread that seals: the same calls come in the same order each time."""
+    """A writer that seals and merges chunks in the thread that writes: the same calls come in the same order."""
 
-    def _begin_merge(self) -> None:
-        self._merge()
+    _meanwhile: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+
+    @contextlib.contextmanager
+    def meanwhile(self, disk: SimulatedDisk, at: int, act: Callable[[], None]) -> Iterator[None]:
+        """Within the block, `act` comes before the `at`th change that a seal makes beside what is written."""
+        self._meanwhile = lambda: disk.before(at, act)
+        try:
+            yield
+        finally:
+            del self._meanwhile
+
+    def _beside(self, name: str, work: Callable[[], None]) -> None:
+        with self._meanwhile() if name == "seal" else contextlib.nullcontext():
+            work()
 
 
 Trouble = Fault | int | None

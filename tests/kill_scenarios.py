@@ -6,8 +6,6 @@ An act opens the home itself, as every process does, and may be begun anew in a 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import resource
 from collections.abc import Callable
@@ -16,12 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from pepys.clock import FakeClock
-from pepys.errors import NotFound, PepysError
+from pepys.errors import PepysError
 from pepys.limits import WAL_BYTES
 from pepys.model import events as ev
 from pepys.model.ids import new_session_id
 from pepys.store.catalog import Catalog
-from pepys.store.disk import Disk
 from pepys.store.edits import add_artifacts, apply_edit
 from pepys.store.journal import Journal
 from pepys.store.key_change import change_master, import_key
@@ -34,7 +31,10 @@ from pepys.store.remove import remove
 from pepys.store.store import Store
 from pepys.store.work import Claimer, WorkQueue
 from tests.kill_diary import Diary, Tell, untold
-from tests.stored_session import SECOND, WALL_NS, flip, reopen, screen_text, transcript
+from tests.kill_disks import OneName, Sick, beside
+from tests.kill_removals import broken, day, delete, delete_broken, delete_full, lose, roomy
+from tests.kill_sync import pull_all, push_all, two_homes
+from tests.stored_session import SECOND, WALL_NS, blob_files, flip, reopen, screen_text, transcript
 
 Act = Callable[[Path, Tell], None]
 HOUR: Final = 3600 * SECOND
@@ -51,6 +51,7 @@ class Scenario:
         twice: whether the recovery after the kill is killed as well.
         times: at how many of the times that a point is reached to kill there: the last ones, and one less of the first.
         calls: whether to kill before each kind of call to the disk, too.
+        tidy: whether nothing may be left that nothing refers to.
     """
 
     act: Act
@@ -59,6 +60,7 @@ class Scenario:
     twice: bool = False
     times: int = 1
     calls: bool = False
+    tidy: bool = False
 
 
 def home(folder: Path, tell: Tell) -> None:
@@ -69,7 +71,15 @@ def home(folder: Path, tell: Tell) -> None:
 
 def record(folder: Path, tell: Tell) -> None:
     """A recording with pauses and two tracks; edits and an artifact on the way."""
-    store = reopen(folder, create=True)
+    _record(reopen(folder, create=True), tell)
+
+
+def record_noted(folder: Path, tell: Tell) -> None:
+    """The same on a file system that gives no file a second name."""
+    _record(Store(folder / "home", reopen(folder).keys, FakeClock(wall_ns=WALL_NS), disk=OneName()), tell)
+
+
+def _record(store: Store, tell: Tell) -> None:
     diary = Diary.begin(store, tell)
     diary.segments(2)
     shot = diary.shot()
@@ -87,6 +97,12 @@ def record(folder: Path, tell: Tell) -> None:
     diary.fragments()
     diary.seal()
     diary.end()
+
+
+def home_noted(folder: Path, tell: Tell) -> None:
+    """A home, and that recording in it."""
+    home(folder, tell)
+    record_noted(folder, tell)
 
 
 def crash(folder: Path, tell: Tell) -> None:
@@ -129,18 +145,6 @@ def finish_it(folder: Path, tell: Tell) -> None:
     tell("state", session, "completed")
 
 
-def day(folder: Path, tell: Tell) -> None:
-    """Two completed sessions that have their inits and most of their media in common."""
-    store = reopen(folder, create=True)
-    for number in range(2):
-        diary = Diary.begin(store, tell, WALL_NS + number * SECOND, f"Day {number}")
-        diary.segments()
-        diary.shot(f"picture {number}".encode())
-        diary.note("of importance")
-        diary.segments(2 + number)
-        diary.end()
-
-
 def edit(folder: Path, tell: Tell) -> None:
     """Edits of one session from two devices in turn."""
     here = reopen(folder)
@@ -170,15 +174,6 @@ def enrich(folder: Path, tell: Tell) -> None:
     add_artifact(store, session, tell, shot, "another line")
 
 
-def delete(folder: Path, tell: Tell) -> None:
-    """The removal of the first of two sessions that share blobs."""
-    store = reopen(folder)
-    session = session_ids(store)[0]
-    with contextlib.suppress(NotFound):  # it was done before this act was begun anew
-        remove(store, session)
-    tell("state", session, "deleted")
-
-
 def index(folder: Path, tell: Tell) -> None:
     """The catalog from nothing, and again after a change."""
     store = reopen(folder)
@@ -195,7 +190,7 @@ def rebuild_it(folder: Path, tell: Tell) -> None:
 
 
 def damage(folder: Path, tell: Tell) -> None:
-    """Two sessions with a catalog; then a wrap, a head, a head's copy and both derived databases are damaged."""
+    """Two sessions with a catalog; then a wrap, one of all that lies twice, and both derived databases are damaged."""
     day(folder, tell)
     store = reopen(folder)
     with Catalog(store) as catalog:
@@ -204,6 +199,10 @@ def damage(folder: Path, tell: Tell) -> None:
     for number, session in enumerate(session_ids(store)):
         path = store.path / "heads" / session / (store.keys.device_id + (".copy" if number else ""))
         flip(path, 30)
+        # Of what lies twice, one file.
+        head, current = store.heads.manifest(session)
+        flip(blob_files(store, head.manifest)[number], 40)
+        flip(blob_files(store, current.chunks[0].blob)[1 - number], 50)
     flip(store.path / "keys" / f"{store.keys.device_id}.wrap", 40)
     for name in ("catalog", "work"):
         # The file and what SQLite may have put beside it.
@@ -257,20 +256,9 @@ def spend_once(store: Store, session: str, tell: Tell, key: str) -> None:
     tell("spent", session, 7)
 
 
-class _Sick(Disk):
-    """A disk that fails to bring a file's bytes down while it is told to."""
-
-    sick = False
-
-    def sync_data(self, fd: int) -> None:
-        if self.sick:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        super().sync_data(fd)
-
-
 def full(folder: Path, tell: Tell) -> None:
     """A disk that takes no more or fails, again and again, while a session is recorded, recovered and removed."""
-    disk, keys = _Sick(), reopen(folder).keys
+    disk, keys = Sick(), reopen(folder).keys
     store = Store(folder / "home", keys, FakeClock(wall_ns=WALL_NS), disk=disk)
     first = session_ids(store)[0]
     for tries in (lambda: Diary.begin(store), lambda: add_tag(store, first, untold, "never")):
@@ -366,14 +354,20 @@ SCENARIOS: Final = {
     "record": Scenario(record, home, times=2, calls=True),
     "recover": Scenario(recover, crash, twice=True),
     "recover_moved": Scenario(recover, record, "head.renamed:last", twice=True),
-    "recover_placed": Scenario(recover, record, "blob.intent.durable:last", twice=True),
+    "recover_placed": Scenario(recover, record, "blob.linked:last", twice=True),
+    "record_noted": Scenario(record_noted, home),
+    "beside": Scenario(beside, home, times=2, calls=True),
+    "recover_noted": Scenario(recover, home_noted, "blob.intent.durable:last", twice=True),
     "recover_nothing": Scenario(recover, record, "journal.created:1", twice=True),
+    "recover_lost": Scenario(recover, lose, twice=True),
     "resume": Scenario(resume, crash, twice=True),
     "finish": Scenario(finish_it, crash, twice=True),
-    "edit": Scenario(edit, day),
+    "edit": Scenario(edit, day, tidy=True),
     "enrich": Scenario(enrich, day),
     "delete": Scenario(delete, day, twice=True),
     "delete_crashed": Scenario(delete, crash, twice=True, calls=True),
+    "delete_broken": Scenario(delete_broken, broken),
+    "delete_full": Scenario(delete_full, roomy),
     "index": Scenario(index, day),
     "rebuild": Scenario(rebuild_it, damage),
     "restore": Scenario(restore, damage),
@@ -383,4 +377,6 @@ SCENARIOS: Final = {
     "nothing": Scenario(recover, nothing),
     "change_key": Scenario(change_key, crash),
     "strays": Scenario(sweep, left_behind),
+    "push": Scenario(push_all, day),
+    "pull": Scenario(pull_all, two_homes),
 }

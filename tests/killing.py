@@ -16,6 +16,7 @@ import select
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,9 @@ def _act(folder: Path, act: Act, target: str, pipe: int, watch: bool) -> None:
     try:
         trigger.aim(target)
         if watch:
+            threading.settrace(_watcher(lines))
             sys.settrace(_watcher(lines))
+            threading.settrace(_watcher(lines))
         act(folder, tell)
         status = 0
     except BaseException:  # noqa: BLE001 - whatever it is, the process that waits is told of it
@@ -172,12 +175,12 @@ def kill_each(folder: Path, name: str, times: int = 0) -> Iterator[tuple[str, st
     made = folder / name
     before = prepare(made, scenario)
     copy = folder / f"{name}-whole"
-    shutil.copytree(made, copy, copy_function=shutil.copyfile)
+    _copy(made, copy)
     done = whole(copy, scenario.act)
     yield "whole", _problem(copy, before + done.told)
     for number, target in enumerate(targets(done.seen, times or scenario.times, calls=bool(times) or scenario.calls)):
         copy = folder / f"{name}-{target}"
-        shutil.copytree(made, copy, copy_function=shutil.copyfile)
+        _copy(made, copy)
         done = run(copy, scenario.act, target)
         told = before + done.told
         if not done.killed:
@@ -190,13 +193,32 @@ def kill_each(folder: Path, name: str, times: int = 0) -> Iterator[tuple[str, st
                 yield target, f"the recovery failed: {again.told[-1:]}"
                 continue
             told += again.told
-        yield target, _problem(copy, told, on=number % ON == 0)
+        yield target, _problem(copy, told, on=number % ON == 0, **_garbage(scenario))
         shutil.rmtree(copy)
 
 
-def _problem(folder: Path, told: Told, *, on: bool = True) -> str:
+def _copy(made: Path, copy: Path) -> None:
+    """A copy of a home, in which a file has the names that it has there."""
+    names: dict[int, str] = {}
+
+    def copied(source: str, target: str) -> str:
+        inode = Path(source).stat().st_ino
+        if inode in names:
+            os.link(names[inode], target)
+        else:
+            names[inode] = shutil.copyfile(source, target)
+        return target
+
+    shutil.copytree(made, copy, copy_function=copied)
+
+
+def _garbage(scenario: Scenario) -> dict[str, int]:
+    return {"garbage": 0} if scenario.tidy else {}
+
+
+def _problem(folder: Path, told: Told, *, on: bool = True, **more: int) -> str:
     try:
-        prove(folder, told, on=on)
+        prove(folder, told, on=on, **more)
     except Exception:  # noqa: BLE001 - each kill has its own result
         return traceback.format_exc(limit=-6)
     return ""

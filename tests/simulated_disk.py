@@ -8,7 +8,8 @@ FAULT MODEL. What may happen where, and why the store must live with it:
   and file systems write back in any order.
 - Of a folder, every name made, moved or deleted before its last `sync_folder` that succeeded is as it was left. Of the
   names changed since, any may be as before. A rename is one change, also between two folders; when only its target's
-  folder was synced, the file may have both names. The name of a folder reaches the disk at the latest when the folder
+  folder was synced, the file may have both names. A second name (`link`) is one file's.
+  The name of a folder reaches the disk at the latest when the folder
   itself is synced (ext4, XFS, Btrfs and APFS log it with that). A file's sync says nothing of its name.
 - *A sync that fails* may have written anything; what it was to write is never written again by a later sync, which
   succeeds all the same (Linux marks the pages clean). Reading shows it until the power cut. So whoever heard of a
@@ -30,15 +31,16 @@ import errno
 import os
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pepys.store.disk import Disk
 
 BLOCK = 512
-CHANGES = ("open", "write", "truncate", "sync_data", "replace", "unlink", "mkdir", "rmdir", "sync_folder")
+CHANGES = ("open", "write", "truncate", "sync_data", "replace", "link", "unlink", "mkdir", "rmdir", "sync_folder")
 """The calls that change something; a power cut can come before each."""
-FULL = ("open", "write", "mkdir")
+FULL = ("open", "write", "link", "mkdir")
 """What a full disk refuses."""
 
 
@@ -109,11 +111,13 @@ class SimulatedDisk(Disk):
         self.struck: list[str] = []
         self.dead = False
         self._cut_in: int | None = None
+        self._before: tuple[int, Callable[[], None]] | None = None
         self._faults: list[tuple[Fault, int]] = []
         self._fds: dict[int, _File] = {}
         self._plain: set[int] = set()
         self._steps: list[_Step] = []
         self._nodes: dict[Path, _Node] = {}
+        self._linked: dict[int, _File] = {}
         self._top = self._scan(root)
 
     # --- what a test does to it
@@ -126,6 +130,15 @@ class SimulatedDisk(Disk):
     def cut_in(self, changes: int | None) -> None:
         """Cut the power before the call that changes something after that many more; None for never."""
         self._cut_in = changes
+
+    @contextlib.contextmanager
+    def before(self, changes: int, act: Callable[[], None]) -> Iterator[None]:
+        """Within the block, `act` comes before the call that changes something after that many more."""
+        self._before = (changes, act)
+        try:
+            yield
+        finally:
+            self._before = None
 
     def end(self) -> None:
         """Let go of every open file, as a process that is killed or that lost its power does."""
@@ -155,9 +168,15 @@ class SimulatedDisk(Disk):
             if step.made is not None:
                 of(step.made[0])[step.made[1]] = step.made[2]
 
+        written: dict[int, Path] = {}
+
         def put(node: _Node, path: Path) -> None:
             if isinstance(node, _File):
-                path.write_bytes(_left(node, chance, share))
+                if id(node) in written:
+                    path.hardlink_to(written[id(node)])
+                else:
+                    path.write_bytes(_left(node, chance, share))
+                written.setdefault(id(node), path)
                 return
             path.mkdir(mode=0o700)
             for name, child in sorted(of(node).items()):
@@ -238,6 +257,11 @@ class SimulatedDisk(Disk):
         super().replace(source, target)
         self._moved(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        self._change("link", target)
+        super().link(source, target)
+        self._name(target, self._nodes[source])
+
     def unlink(self, path: Path) -> None:
         self._change("unlink", path)
         super().unlink(path)
@@ -308,12 +332,17 @@ class SimulatedDisk(Disk):
             if child.is_dir():
                 folder.names[child.name] = self._scan(child)
             else:
-                node = self._nodes[child] = folder.names[child.name] = _File(child.read_bytes())
-                assert isinstance(node, _File)
+                node = self._linked.setdefault(child.stat().st_ino, _File(child.read_bytes()))
+                self._nodes[child] = folder.names[child.name] = node
         return folder
 
     def _change(self, call: str, what: object, *, raises: bool = True) -> Fault | None:
         """Before a call that changes something: the power may go, or a fault strike."""
+        if self._before is not None and not self.dead:
+            left, act = self._before
+            self._before = (left - 1, act) if left else None
+            if not left:
+                act()
         if self.dead:
             raise PowerCut
         if self._cut_in is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pepys.clock import FakeClock
@@ -11,6 +11,7 @@ from pepys.model import events as ev
 from pepys.model.ids import new_session_id
 from pepys.model.manifest import ArtifactRef
 from pepys.store.blob_writer import BlobWriter
+from pepys.store.chunks import compress
 from pepys.store.store import Store, open_store
 from pepys.store.writer import SessionWriter
 
@@ -149,10 +150,34 @@ def complete_session(store: Store, name: str = "Test session", **more: object) -
     return recording.end()
 
 
+def sealed_beside(writer: SessionWriter) -> None:
+    """Wait until no chunk is being sealed beside what is written."""
+    with writer._lock:
+        writer._wait_for_seal()
+
+
+def encode_chunk(events: Iterable[ev.Event]) -> bytes:
+    """One chunk that bears no session's name, as earlier versions wrote it."""
+    listed = list(events)
+    sealed = {(event.track, event.segment) for event in listed if isinstance(event, ev.SegmentSealed)}
+    kept = (
+        event
+        for event in listed
+        if not isinstance(event, ev.FragmentWritten | ev.SegmentOpened) or (event.track, event.segment) not in sealed
+    )
+    return compress(b"".join(ev.encode(event) + b"\n" for event in kept))
+
+
 def damage_heads(store: Store, session: str) -> None:
     """Damage every head of a session, the copies too."""
     for path in (store.path / "heads" / session).iterdir():
         path.write_bytes(b"damaged")
+
+
+def blob_files(store: Store, blob: str) -> list[Path]:
+    """The files of a blob: its own, and its copy where it lies twice."""
+    path = store.path / "blobs" / blob[3:5] / blob[5:7] / blob
+    return [one for one in (path, path.with_name(f"{blob}.copy")) if one.exists()]
 
 
 def flip(path: Path, at: int) -> None:

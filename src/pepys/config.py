@@ -71,6 +71,39 @@ def _runtime_base() -> Path:
     return short / f"{_APP}-{uid}"
 
 
+def catalog_url() -> str:
+    """The URL of the database that keeps the catalog (`settings.Store`); empty where it is a file in the home.
+
+    `PEPYS_STORE_CATALOG`, else `config.toml`; the settings are only loaded where that names it.
+
+    Raises:
+        Usage: as `load_settings` says.
+    """
+    return load_settings().store.catalog if _may_be_set("PEPYS_STORE_CATALOG") else ""
+
+
+def remote_address() -> str:
+    """The address of the remote in force (`settings.Store`); empty where there is none.
+
+    `PEPYS_STORE_REMOTE`, else `config.toml`; the settings are only loaded where that names it.
+
+    Raises:
+        Usage: as `load_settings` says.
+    """
+    return load_settings().store.remote.strip() if _may_be_set("PEPYS_STORE_REMOTE") else ""
+
+
+def _may_be_set(variable: str) -> bool:
+    """Whether a setting of the section `store` may be other than its default; loads no settings."""
+    told = os.environ.get(variable)
+    if told is not None:
+        return bool(told.strip())
+    try:
+        return b"store" in (config_dir() / "config.toml").read_bytes()
+    except OSError:
+        return False  # none; of one that cannot be read, what needs a setting tells
+
+
 def load_settings(flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
     """The settings in force: flags, then PEPYS_... variables, then `config.toml`, then defaults.
 

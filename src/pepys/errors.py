@@ -6,7 +6,7 @@ public contract of the command line and never change meaning.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class PepysError(Exception):
@@ -34,6 +34,15 @@ class PepysError(Exception):
     def to_json(self) -> dict[str, str | int]:
         """The shape of `error` in `--json` output and on the sockets."""
         return {"code": self.code, "message": self.message, "remedy": self.remedy, "exit_code": self.exit_code}
+
+
+ODD: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What content that no pepys wrote, though it is sealed with the right key, may raise where it is taken at its word."""
+
+
+def odd(error: Exception) -> str:
+    """What to say of one of `ODD`, in the words of the user."""
+    return f"it holds what no pepys wrote: {type(error).__name__}: {str(error)[:200]}"
 
 
 class Usage(PepysError):
@@ -78,6 +87,23 @@ class Damaged(PepysError):
     exit_code = 6
 
 
+class NewerFormat(Damaged, ValueError):
+    """What is stored is of a version that only a later pepys knows: nothing is wrong with it, and it is left alone.
+
+    Also a `ValueError`, as it may be found where bytes are read of which nobody knows yet what they are part of.
+    """
+
+    @classmethod
+    def of(cls, what: str, found: int, known: int) -> NewerFormat:
+        """`what` is of version `found`; the newest that is known here is `known`."""
+        told = f"{what} is of version {found} and needs a newer pepys; this one knows up to {known}"
+        return cls(told, f"update pepys to one that knows version {found}")
+
+    def about(self, what: str) -> NewerFormat:
+        """The same, where it is known what it was found in."""
+        return NewerFormat(f"{what}: {self.message}", self.remedy)
+
+
 class BudgetExceeded(PepysError):
     """A paid call would pass a limit on money."""
 
@@ -96,6 +122,10 @@ class Partial(PepysError):
     exit_code = 9
 
 
+class AtRemote(Partial):
+    """A piece of film, sound or a shot was left at a remote, and cannot be had from there now; nothing is damaged."""
+
+
 class Interrupted(PepysError):
     """The user ended it; what was recorded is saved."""
 
@@ -105,7 +135,7 @@ class Interrupted(PepysError):
 def from_json(value: dict[str, object]) -> PepysError:
     """Rebuild an error that crossed a socket; an unknown code becomes a plain `PepysError`."""
     message, remedy = str(value.get("message", "")), str(value.get("remedy", ""))
-    for kind in PepysError.__subclasses__():
+    for kind in (*PepysError.__subclasses__(), *Damaged.__subclasses__(), *Partial.__subclasses__()):
         error = kind(message, remedy)
         if error.code == value.get("code"):
             return error

@@ -26,6 +26,7 @@ SEGMENT_MAX_NS: Final = 60 * NS_PER_S
 
 # --- blobs and journal
 SEALED_FRAME_BYTES: Final = 64 * 1024
+AHEAD_THREADS: Final = 2  # that read, prove or store a row of blobs; each holds one blob at a time
 BLOB_BYTES: Final = 16 * 1024 * 1024
 JOURNAL_RECORD_BYTES: Final = 1024 * 1024
 CHUNK_EVENTS: Final = 4096
@@ -58,10 +59,20 @@ KEY_CHANGE_LOCK_S: Final = 20.0  # others hold a home's lock of keys for some wr
 
 # --- databases and search
 DATABASE_BUSY_MS: Final = 30_000
+CATALOG_REST_NS: Final = 30 * NS_PER_S
+"""For so long a database server that could not be reached is left alone."""
 QUERY_TERMS: Final = 16
 SEARCH_HITS: Final = 1000
 SEARCH_CANDIDATES: Final = 2000
-DATABASE_CACHE_KIB: Final = 16 * 1024
+DATABASE_CACHE_KIB: Final = 8 * 1024
+POSTGRES_CONNECT_S: Final = 5
+POSTGRES_STATEMENT_MS: Final = 15_000
+POSTGRES_MAKING_MS: Final = 600_000  # one statement that makes or changes tables
+POSTGRES_LOCK_MS: Final = 10_000
+POSTGRES_SILENCE_MS: Final = 3_000
+"""How long after a statement's time a server that hangs is still waited for."""
+POSTGRES_IDLE_MS: Final = 300_000
+"""A transaction of a process that does not go on keeps all others waiting; then the server ends it."""
 WAL_BYTES: Final = 4 * 1024 * 1024
 LEDGER_ENTRY_BYTES: Final = 64 * 1024
 WAL_MOST_BYTES: Final = 16 * 1024 * 1024
@@ -141,7 +152,6 @@ LAGS_KEPT: Final = 1024
 MEMORY_SETTLED_LOOKS: Final = 6  # one each beat: a minute
 MEMORY_TRIM_LOOKS: Final = 6
 MEMORY_BYTES: Final = 512 * 1024 * 1024
-MEMORY_MIN_MB: Final = 200
 RECORDER_ANEW: Final = 75
 """The status with which a recorder ends that wants to be started again."""
 NOTHING_LEFT_NS: Final = 2 * NS_PER_S

@@ -56,11 +56,24 @@ class Serve(_Section):
     port: int = Field(default=7331, ge=0, le=65535)
 
 
+class Store(_Section):
+    """Where what is derived from a home lies.
+
+    `catalog` is the URL of a PostgreSQL database, `postgresql://user@host/database`; empty: a file in the home. The
+    server sees titles, notes and text in the clear. `remote` is where `pepys sync` goes, and where blobs are read that
+    this home does not have: `s3://bucket/prefix`, `gs://...`, `az://...` or a folder; it sees sealed files only.
+    """
+
+    catalog: str = Field(default="", pattern=r"^(postgres(ql)?://.*)?$")
+    remote: str = Field(default="", max_length=1024)
+
+
 class Settings(_Section):
     """All settings, validated."""
 
     record: Record = Record()
     serve: Serve = Serve()
+    store: Store = Store()
 
 
 class _Environment(Settings, BaseSettings):
@@ -123,10 +136,13 @@ def _usage(place: str, problem: ErrorDetails) -> Usage:
     if name in Settings.model_fields:
         return Usage(f"{place}: {name} is no section", f"write [{name}] on its own line, its settings below")
     told = problem["msg"][:1].lower() + problem["msg"][1:]
+    if name == "store.catalog" and problem["type"] == "string_pattern_mismatch":
+        told = "it is no address of a PostgreSQL server"
+        return Usage(f"{place}: {name}: {told}", "write postgresql://USER@HOST/DATABASE, or leave it empty")
     default = _default(path)
     hint = f"leave out {name}, or correct it" if default in (None, ()) else f"the default is {default!r}"
-    # No message repeats patterns, nor what may hold them.
-    value = "" if name == "record.exclude" else f" = {problem['input']!r}"
+    # No message repeats patterns and passwords, nor what may hold them.
+    value = "" if name in {"record.exclude", "store.catalog", "store.remote"} else f" = {problem['input']!r}"
     return Usage(f"{place}: {name}{value}: {told}", hint)
 
 

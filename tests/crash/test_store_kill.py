@@ -79,12 +79,26 @@ def test_a_home_is_made_whole_or_not_at_all(results: Results) -> None:
 
 def test_recording(results: Results) -> None:
     """Catches an event told too early, a blob named before it is there, a journal gone too early."""
-    sound(results, "record", "resume")
+    sound(results, "record", "record_noted", "resume")
+
+
+def test_a_chunk_that_is_sealed_beside_commits(results: Results) -> None:
+    """Catches a head that names more or less than its chunks, and an event that was told while a seal was under way."""
+    sound(results, "beside")
 
 
 def test_recovery_can_be_killed_too(results: Results) -> None:
     """Catches a recovery that cannot be begun anew: one that forgets which blob it named, or ends a session twice."""
-    sound(results, "recover", "recover_moved", "recover_placed", "recover_nothing", "finish")
+    sound(
+        results,
+        "recover",
+        "recover_moved",
+        "recover_placed",
+        "recover_noted",
+        "recover_nothing",
+        "recover_lost",
+        "finish",
+    )
 
 
 def test_changes_by_two_devices_and_by_enrichment(results: Results) -> None:
@@ -94,7 +108,7 @@ def test_changes_by_two_devices_and_by_enrichment(results: Results) -> None:
 
 def test_removal_frees_what_only_it_had_in_the_end(results: Results) -> None:
     """Catches a deleted session that rises again, blobs that nobody frees any more, and ones that another needs."""
-    sound(results, "delete", "delete_crashed")
+    sound(results, "delete", "delete_crashed", "delete_broken", "delete_full")
 
 
 def test_catalog_heads_and_wraps_are_restored(results: Results) -> None:
@@ -115,6 +129,11 @@ def test_a_full_disk(results: Results) -> None:
 def test_strays_are_swept_away(results: Results) -> None:
     """Catches a sweep that takes what somebody still needs."""
     sound(results, "strays", "nothing")
+
+
+def test_a_push_and_a_pull_that_are_killed(results: Results) -> None:
+    """Catches a remote that names what is not there, a head taken too early, a deletion or an edit that gets lost."""
+    sound(results, "push", "pull")
 
 
 def test_they_are_many(results: Results) -> None:

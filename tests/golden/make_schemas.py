@@ -2,8 +2,8 @@
 
     python -m tests.golden.make_schemas FOLDER
 
-Writes `NAME.VERSION.sql` for each database. A frozen copy is never made again: what matters is that later versions
-still migrate what this one wrote.
+Writes `NAME.VERSION.sql` for each database, and `catalog.VERSION.postgresql`, the tables without rows. A frozen copy is
+never made again: what matters is that later versions still migrate what this one wrote.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pepys.store.catalog import Catalog
 from pepys.store.database import Connection, open_database
@@ -19,7 +20,9 @@ from pepys.store.edits import add_artifacts, apply_edit
 from pepys.store.ledger import Ledger
 from pepys.store.reader import load
 from pepys.store.remove import remove
+from pepys.store.schema import catalog as catalog_tables
 from pepys.store.store import Store
+from pepys.store.versions import VERSIONS
 from pepys.store.work import Claimer, WorkQueue
 from tests.stored_session import (
     SECOND,
@@ -61,6 +64,22 @@ def fill(store: Store) -> None:
     ledger.append("import", "openrecall/7", body={"session": plain})
 
 
+def server_statements() -> str:
+    """What makes the catalog's tables on PostgreSQL, as this version does, and notes them as those of `HOME`."""
+    from sqlalchemy import create_mock_engine
+
+    lines: list[str] = []
+
+    def note(statement: Any, *_: object, **__: object) -> None:
+        text = str(statement if isinstance(statement, str) else statement.compile(dialect=engine.dialect))
+        lines.append(" ".join(text.split()) + ";")
+
+    engine = create_mock_engine("postgresql+psycopg://", note)
+    catalog_tables.create_all(engine, checkfirst=False)
+    lines.append(f"INSERT INTO kept VALUES ({VERSIONS['catalog']}, 'HOME', 'MACHINE', 'frozen');")
+    return "\n".join(lines) + "\n"
+
+
 def dump(connection: Connection) -> str:
     """A database as SQL: its tables and triggers, then its rows (the triggers fill the search tables), its version."""
     made = connection.execute(
@@ -89,6 +108,7 @@ def main(arguments: list[str]) -> None:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 file = Path(arguments[0]) / f"{name}.{version}.sql"
                 file.write_text(dump(connection), encoding="utf-8")
+    (Path(arguments[0]) / f"catalog.{VERSIONS['catalog']}.postgresql").write_text(server_statements(), encoding="utf-8")
 
 
 if __name__ == "__main__":

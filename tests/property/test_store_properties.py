@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pepys.errors import Damaged
 from pepys.limits import SEALED_FRAME_BYTES, UNPACKED_BYTES
 from pepys.model.events import NoteAdded
-from pepys.store.chunks import compress, decode_chunk, decompress, encode_chunk
+from pepys.store.chunks import compress, decode_chunk, decompress
 from pepys.store.edits import apply_edit
 from pepys.store.query import bigrams, fold, marks, parse
 from pepys.store.reader import LiveView, load, manifest
@@ -23,7 +23,7 @@ from pepys.store.sealing import open_small, seal_small
 from pepys.store.store import Store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.stored_session import Recording, content, make_store
+from tests.stored_session import Recording, content, encode_chunk, make_store
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 KEY = bytes(range(32))

@@ -105,7 +105,7 @@ _RAW_PATH = frozenset(
     {"open", "read_bytes", "read_text", "write_bytes", "write_text", "unlink", "rename", "mkdir", "rmdir", "iterdir"}
     | {"glob", "rglob", "stat", "exists", "is_file", "is_dir", "touch", "chmod", "hardlink_to", "symlink_to"}
 )
-_NO_PATHS = frozenset({"os", "disk", "self", "super", "blobs", "catalog", "cipher", "opener"})
+_NO_PATHS = frozenset({"os", "disk", "self", "super", "blobs", "catalog", "cipher", "opener", "held", "place"})
 """Owners of methods that share their names with those of paths."""
 
 

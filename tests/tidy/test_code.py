@@ -87,7 +87,7 @@ def test_names_say_what_a_thing_is() -> None:
 PAST_THE_DISK = (
     "src/pepys/store/disk.py",
     # SQLite writes its files by itself.
-    *(f"src/pepys/store/{name}.py" for name in ("database", "catalog", "ledger", "waiting", "wal", "work")),
+    *(f"src/pepys/store/{name}.py" for name in ("database", "catalog_database", "ledger", "waiting", "wal", "work")),
     # A pipe, and a file that only a test makes.
     *(f"src/pepys/store/{name}.py" for name in ("handover", "trigger")),
     # The master key lies in no home, but in the user's own folder or keyring, or is typed.

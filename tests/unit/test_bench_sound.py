@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from typing import Any
 
@@ -36,6 +37,7 @@ from pepys.cli import main
 from pepys.clock import FakeClock
 from pepys.errors import DeviceMissing, Usage
 from pepys.limits import NS_PER_MS, NS_PER_S, SOUND_RATE
+from tests.waiting import wait_until
 
 BOOT_NS = 777 * CYCLE_NS
 
@@ -312,6 +314,10 @@ def test_wrong_words_are_refused(home: Any, words: list[str]) -> None:
 
 
 def test_a_family_is_told_by_program() -> None:
-    with subprocess.Popen(["sleep", "60"]) as child:
-        assert set(family_seconds(os.getpid())) == {"recorder", "sleep"}
-        child.kill()
+    # A family of its own: other tests of this process may have left a server running for the rest.
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        wait_until(lambda: "sleep" in family_seconds(parent.pid), what="the child to become sleep")
+        assert set(family_seconds(parent.pid)) == {"recorder", "sleep"}
+        os.kill(child, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from pepys.bench import store, store_memory
 from pepys.bench.figures import Figure
 from pepys.bench.plan import Bench
+from pepys.bench.store_hours import make_home
+from pepys.bench.store_virtual import FRAGMENTS, SEGMENT_BYTES, Virtual, fragment
 from pepys.cli import main
-from pepys.errors import Usage
+from pepys.errors import Damaged, Usage
+from pepys.store.store import Store
 
 
 def test_what_is_measured_can_be_chosen() -> None:
@@ -68,5 +72,39 @@ def test_memory_is_told_of_a_hundred_gigabytes(tmp_path: Path) -> None:
     assert store_memory.slope_of([(0.0, 50.0), (1.0, 52.0), (2.0, 54.0)]) == pytest.approx(2)
     assert store_memory.slope_of([(1.0, 50.0)]) == 0
     figures = {one.name: one for one in store_memory.memory(Bench(tmp_path, 0.0, 1, print), 0)}
-    assert set(figures) == {"ingest_mb", "verify_mb"}
+    assert set(figures) == {"ingest_mb", "verify_mb", "rebuilt_mb"}
     assert all(10 < figure.value < 1000 and figure.bar == 100 for figure in figures.values())
+    assert sum(path.stat().st_size for path in (tmp_path / "home" / "blobs").rglob("b3-*")) > 100 << 20
+
+
+def test_gigabytes_go_through_a_store_whose_disk_keeps_none(tmp_path: Path) -> None:
+    """Would catch a virtual disk that gives back what was not written, or that keeps what it should let go."""
+    home = make_home(tmp_path)
+    disk = Virtual(home.keys.blob_key)
+    store = Store(home.path, home.keys, home.clock, disk=disk)
+    blobs = []
+    for number in range(3):
+        disk.segment = number
+        writer = store.blobs.writer(f"session-video-{number}")
+        for part in range(FRAGMENTS):
+            writer.append(fragment(number, part))
+        writer.sync()
+        blobs.append(writer.seal())
+        store.blobs.forget_intent(writer.name)
+    small = store.blobs.put(b"a chunk")
+    assert disk.counted > 3 * SEGMENT_BYTES
+    assert sum(path.stat().st_size for path in (store.path / "blobs").rglob("b3-*")) < 1000
+    for number, blob in enumerate(blobs):
+        assert store.blobs.read(blob) == b"".join(fragment(number, part) for part in range(FRAGMENTS))
+    assert store.blobs.read(small) == b"a chunk"
+    path = next((store.path / "blobs").rglob(blobs[0]))
+    path.write_bytes(path.read_bytes()[:-24] + struct.pack("<Q", 7) + path.read_bytes()[-16:])
+    with pytest.raises(Damaged):
+        store.blobs.read(blobs[0])
+
+
+def test_how_much_is_streamed_is_of_the_memory_alone(home: Path) -> None:
+    """Would catch `--gib` that is taken and changes nothing."""
+    assert main(["bench", "store", "--measure", "list", "--gib", "3"]) == 2
+    assert main(["bench", "capture", "--gib", "3"]) == 2
+    assert not home.exists()

@@ -85,7 +85,9 @@ def test_a_key_that_others_can_read_is_told(home: Path) -> None:
     open_keys(home, config_dir(), create=True)
     master_key_path(config_dir()).chmod(0o640)
     _, rights = home_checks.key(home)
-    assert rights.state is State.LESS and "chmod 600" in rights.remedy
+    assert rights.state is State.LESS and "yours alone now" in rights.found and "key change" in rights.remedy
+    assert master_key_path(config_dir()).stat().st_mode & 0o777 == 0o600
+    assert [finding.state for finding in home_checks.key(home)] == [State.OK]
 
 
 def test_a_home_that_is_a_file_and_a_full_disk_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,14 +35,16 @@ from pepys.model.manifest import (
 )  # fmt: skip
 
 TEXT = st.text(max_size=20)
-NUMBER = st.integers(0, 1 << 63)
+NUMBER = st.integers(0, (1 << 63) - 1)
+BLOB = st.just("") | st.from_regex(r"b3-[0-9a-f]{64}", fullmatch=True)
+OPEN = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,30}", fullmatch=True)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXT, "int": NUMBER, "bool": st.booleans(), "int | None": st.none() | NUMBER, "str | None": st.none() | TEXT,
     "tuple[str, ...]": st.lists(TEXT, max_size=3).map(tuple),
     "dict[str, Any]": st.dictionaries(TEXT, TEXT | NUMBER, max_size=3),
     "dict[str, int]": st.dictionaries(TEXT, NUMBER, max_size=3),
     "dict[str, str] | None": st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
-    "tuple[tuple[int, int, int, int], ...]":
+    "Sequence[Fragment]":
         st.lists(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple),
     "tuple[tuple[str, str, int, int, int, int], ...]":
         st.lists(st.tuples(TEXT, TEXT, NUMBER, NUMBER, NUMBER, NUMBER), max_size=3).map(tuple),
@@ -54,7 +56,10 @@ KINDS = list(ev._TYPES.values())
 def any_event(draw: st.DrawFn) -> ev.Event:
     """An event of any type, with any values."""
     kind = draw(st.sampled_from(KINDS))
-    return kind(**{field.name: draw(VALUES[str(field.type)]) for field in fields(kind)})
+    values = {f.name: draw(BLOB if f.name == "blob" else VALUES[str(f.type)]) for f in fields(kind)}
+    if kind is ev.SegmentOpened:
+        values["name"] = draw(OPEN)
+    return kind(**values)
 
 
 @given(event=any_event())

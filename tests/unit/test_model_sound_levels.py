@@ -10,10 +10,11 @@ import pytest
 from pepys.limits import NS_PER_S
 from pepys.model import events as ev
 from pepys.model import sound_levels as lv
+from pepys.model.event_lines import beginning
 from pepys.store import reader
-from pepys.store.chunks import decode_chunk, encode_chunk
+from pepys.store.chunks import decode_chunk
 from pepys.store.reader import LiveView, events, load, no_levels, only_levels
-from tests.stored_session import Recording, make_store
+from tests.stored_session import Recording, encode_chunk, make_store
 
 MS = 1_000_000
 
@@ -64,7 +65,7 @@ def test_what_lies_outside_of_ranges() -> None:
 
 
 def test_the_beginning_of_every_event_tells_its_type() -> None:
-    assert ev.encode(second(0)).startswith(ev.beginning(ev.LevelsNoted))
+    assert ev.encode(second(0)).startswith(beginning(ev.LevelsNoted))
     chunk = encode_chunk([ev.SessionEnded(1), second(0), ev.SessionEnded(2), second(1)])
     assert [type(event) for event in decode_chunk(chunk, no_levels)] == [ev.SessionEnded] * 2
     assert list(decode_chunk(chunk, only_levels)) == [second(0), second(1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from pepys.errors import Damaged, NotFound, StorageProblem
 from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
 from pepys.store.blobs import BlobStore
+from pepys.store.disk import Disk
 from pepys.store.store import Store
-from tests.stored_session import make_store
+from tests.stored_session import flip, make_store
 
 SIZES = [0, 1, SEALED_FRAME_BYTES - 1, SEALED_FRAME_BYTES, SEALED_FRAME_BYTES + 1, 3 * SEALED_FRAME_BYTES + 7]
 
@@ -99,6 +101,8 @@ def test_an_open_blob_is_read_while_it_grows(blobs: BlobStore) -> None:
     blob = writer.seal()
     assert blobs.read(blob) == first + second
     assert blobs.became("session-video-0") == blob
+    blobs.forget_intent("session-video-0")
+    assert blobs.became("session-video-0") is None
     with pytest.raises(NotFound):
         blobs.read_open("session-video-0", 0, 1)
     with pytest.raises(ValueError, match="sealed"):
@@ -193,3 +197,100 @@ def test_a_store_that_was_moved_away_is_not_begun_anew_in_its_place(store: Store
     assert not store.path.exists()
     moved.rename(store.path)
     assert store.blobs.read(store.blobs.put(b"again")) == b"again"
+
+
+class OneName(Disk):
+    """A disk that gives no file a second name."""
+
+    def link(self, source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.mark.parametrize("disk", [Disk(), OneName()])
+def test_what_became_of_an_open_file_is_known_until_it_is_forgotten(store: Store, disk: Disk) -> None:
+    """Would catch a kill between the name and the event that tells it which costs the segment."""
+    blobs = Store(store.path, store.keys, store.clock, disk=disk).blobs
+    for name in ("session-video-0", "session-video-1"):  # the second is what is there already
+        writer = blobs.writer(name)
+        writer.append(b"a" * 100_000)
+        writer.append(b"b" * 100)
+        blob = writer.seal()
+        assert blobs.became(name) == blob
+        assert blobs.noted() == [name]
+        assert blobs.recover_open(name, 100_000) == blob, "what is a blob is not cut"
+        assert blobs.read(blob) == b"a" * 100_000 + b"b" * 100
+        blobs.forget_intent(name)
+        assert blobs.became(name) is None
+        assert not list((store.path / "blobs" / "open").iterdir())
+
+
+def test_a_damaged_file_with_two_names_is_the_blob_that_it_was(store: Store) -> None:
+    """Would catch a recovery that cuts a damaged blob, or names what is left of it as another."""
+    writer = store.blobs.writer("session-video-0")
+    writer.append(b"a" * 100)
+    writer.append(b"b" * 100)
+    blob = writer.seal()
+    path = store.path / "blobs" / "open" / "session-video-0"
+    flip(path, 21 + 120 + 30)
+    size = path.stat().st_size
+    assert store.blobs.recover_open("session-video-0", 200) == blob
+    assert path.stat().st_size == size
+    with pytest.raises(Damaged):
+        store.blobs.read(blob)
+
+
+def test_a_copy_by_links_is_recovered_as_its_own(store: Store) -> None:
+    """Would catch a home that was copied by links whose open files are taken for blobs."""
+    writer = store.blobs.writer("session-video-0")
+    writer.append(b"a" * 100)
+    writer.close()
+    (store.path / "elsewhere").hardlink_to(store.path / "blobs" / "open" / "session-video-0")
+    assert store.blobs.became("session-video-0") is None
+    assert store.blobs.read(store.blobs.recover_open("session-video-0", 100)) == b"a" * 100
+
+
+class Interrupted(Disk):
+    """A disk during whose nth write the user presses Ctrl+C."""
+
+    left = -1
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return super().write(fd, data)
+
+
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_an_interrupt_within_an_append_leaves_what_was_there(store: Store, write: int) -> None:
+    """Catches frames in the file that its hash does not know: the sealed blob would not open, though acknowledged."""
+    disk = Interrupted()
+    blobs = BlobStore(store.path, store.keys, disk=disk)
+    writer = blobs.writer("session-video-0")
+    writer.append(b"kept")
+    writer.sync()
+    disk.left = write
+    with pytest.raises(KeyboardInterrupt):
+        writer.append(b"x" * 4 * SEALED_FRAME_BYTES)
+    with pytest.raises(StorageProblem):
+        writer.append(b"more")
+    assert blobs.read(writer.seal()) == b"kept"
+
+
+def test_an_open_file_that_is_gone_is_told(store: Store) -> None:
+    """Catches a raw error of the system from `seal`, which nobody turns into words or into an exit code."""
+    writer = store.blobs.writer("session-video-0")
+    writer.append(b"a")
+    (store.path / "blobs" / "open" / "session-video-0").unlink()
+    with pytest.raises(StorageProblem, match="is gone"):
+        writer.seal()
+
+
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_an_interrupt_within_a_put_leaves_no_file(store: Store, write: int) -> None:
+    """Catches an open descriptor and a half written file for each Ctrl+C."""
+    disk = Interrupted()
+    disk.left = write
+    with pytest.raises(KeyboardInterrupt):
+        BlobStore(store.path, store.keys, disk=disk).put(b"x" * 4 * SEALED_FRAME_BYTES)
+    assert list((store.path / "blobs" / "open").iterdir()) == []

@@ -6,12 +6,14 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pepys.errors import NotFound, Usage
-from pepys.store import database
+from pepys.errors import NotFound, StorageProblem, Usage
+from pepys.store import database, stamps
 from pepys.store.catalog import Catalog, resolve_session
+from pepys.store.catalog_database import MemoryPlace
 from pepys.store.edits import add_artifacts, apply_edit
 from pepys.store.reader import load
 from pepys.store.rebuild import rebuild
@@ -24,6 +26,7 @@ from tests.stored_session import (
     SECOND,
     WALL_NS,
     Recording,
+    blob_files,
     complete_session,
     damage_heads,
     make_store,
@@ -131,7 +134,7 @@ def test_deleted_sessions_are_neither_listed_nor_found(store: Store, three: list
         assert catalog.search("zanzibar") == []
         with pytest.raises(NotFound):
             catalog.get(three[0])
-        raw = catalog._open().execute("SELECT count(*) FROM documents WHERE session = ?", (three[0],)).fetchone()
+        raw = catalog.held.open().execute("SELECT count(*) FROM documents WHERE session = ?", (three[0],))[0]
         assert raw == (0,)
 
 
@@ -245,7 +248,8 @@ def test_a_stale_or_missing_catalog_of_such_a_home_is_made_in_memory(store: Stor
 
 def test_a_damaged_session_is_listed_with_what_is_known(store: Store, three: list[str]) -> None:
     blob = store.heads.manifest(three[0])[1].chunks[0].blob
-    (store.path / "blobs" / blob[3:5] / blob[5:7] / blob).unlink()
+    for path in blob_files(store, blob):
+        path.unlink()
     damage_heads(store, three[1])
     with fresh(store) as catalog:
         rows = {row.id: row for row in catalog.list()}
@@ -279,3 +283,42 @@ def test_an_empty_store(store: Store) -> None:
             catalog.resolve("last")
     with pytest.raises(NotFound):
         resolve_session(store, "last")
+
+
+def test_what_failed_on_the_way_is_looked_at_again(
+    store: Store, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a new catalog that counts as whole after its first look broke off: every list is empty from then on."""
+    compare, looks = stamps.compare, iter([True])
+
+    def broken_once(*given: Any) -> Any:
+        if next(looks, False):
+            raise StorageProblem("the disk says no")
+        return compare(*given)
+
+    monkeypatch.setattr(stamps, "compare", broken_once)
+    with Catalog(store) as catalog:
+        monkeypatch.setattr(catalog.held, "_place", MemoryPlace())
+        with pytest.raises(StorageProblem):
+            catalog.list()
+        assert len(catalog.list()) == 3 and catalog.get(three[0]).name == "Alpha planning"
+        assert catalog.search("zanzibar") and catalog.resolve("last") == three[2]
+
+
+def test_a_table_that_is_gone_is_made_anew(store: Store, three: list[str]) -> None:
+    """Catches a catalog that stays broken for ever, with a word on the disk's space, as a table is missing in it."""
+    with fresh(store) as catalog:
+        catalog.held.open().execute("DROP TABLE session_tags")
+    with Catalog(store) as catalog:
+        assert [row.name for row in catalog.list(tag="plan")] == ["Alpha planning"]
+        assert len(catalog.list()) == 3
+
+
+def test_numbers_and_words_of_any_size_are_taken(store: Store, three: list[str]) -> None:
+    """Catches a number beyond 64 bits, or a text that is longer than a pattern may be, that ends in a traceback."""
+    huge = 10**30
+    with fresh(store) as catalog:
+        assert catalog.list(offset=huge) == [] and len(catalog.list(limit=huge, offset=-huge)) == 3
+        assert catalog.list(from_ns=huge) == [] and len(catalog.list(from_ns=-huge, to_ns=huge)) == 3
+        assert catalog.list(query="a" * 60_000) == [] and catalog.count(query="a" * 60_000) == 0
+        assert catalog.search("zanzibar", from_ns=-huge, to_ns=huge) and not catalog.search("zanzibar", from_ns=huge)

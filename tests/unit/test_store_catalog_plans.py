@@ -74,7 +74,7 @@ def unsorted(found: list[Plan]) -> None:
 def catalog(store: Store) -> Catalog:
     """A catalog with a thousand sessions, so that no plan is chosen for want of rows."""
     made = Catalog(store)
-    connection = made._open()
+    connection = made.held.open().connection
     with db.transaction(connection, "test"):
         for number in range(1000):
             session, begun = f"{number:026d}", WALL_NS + number
@@ -108,12 +108,12 @@ LISTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def test_a_list_reads_what_it_shows(catalog: Catalog, name: str, analysed: bool) -> None:
     """Catches a list that reads or sorts every session to show fifty of them."""
     if not analysed:
-        catalog._open().execute("DROP TABLE sqlite_stat1")
+        catalog.held.open().connection.execute("DROP TABLE sqlite_stat1")
         store = catalog.store
         catalog.close()
         catalog = Catalog(store)
     filters, allowed = LISTS[name]
-    found = plans(catalog._open(), lambda: catalog.list(**filters, limit=50))
+    found = plans(catalog.held.open().connection, lambda: catalog.list(**filters, limit=50))
     check(found, *allowed)
     unsorted(found)
 
@@ -121,20 +121,20 @@ def test_a_list_reads_what_it_shows(catalog: Catalog, name: str, analysed: bool)
 @pytest.mark.parametrize("name", [name for name in LISTS if "words" not in name])
 def test_a_count_reads_an_index(catalog: Catalog, name: str) -> None:
     filters, _ = LISTS[name]
-    check(plans(catalog._open(), lambda: catalog.count(**filters)), *COUNTED)
+    check(plans(catalog.held.open().connection, lambda: catalog.count(**filters)), *COUNTED)
 
 
 def test_one_session_is_found_by_id_and_prefix(catalog: Catalog) -> None:
     """Catches a prefix that is looked for in every id."""
-    check(plans(catalog._open(), lambda: catalog.get(f"{5:026d}")))
-    check(plans(catalog._open(), lambda: catalog.resolve(f"{5:026d}"[:25] + "5")))
-    check(plans(catalog._open(), lambda: catalog.resolve("last")), NEWEST_FIRST)
-    check(plans(catalog._open(), lambda: catalog.untold(f"{5:026d}", "s")))
+    check(plans(catalog.held.open().connection, lambda: catalog.get(f"{5:026d}")))
+    check(plans(catalog.held.open().connection, lambda: catalog.resolve(f"{5:026d}"[:25] + "5")))
+    check(plans(catalog.held.open().connection, lambda: catalog.resolve("last")), NEWEST_FIRST)
+    check(plans(catalog.held.open().connection, lambda: catalog.untold(f"{5:026d}", "s")))
 
 
 def test_keeping_up_reads_no_whole_row(catalog: Catalog) -> None:
     """Catches a look for what moved that decrypts every row."""
-    connection = catalog._open()
+    connection = catalog.held.open().connection
     check(plans(connection, lambda: catalog._moved()), GLANCED)
     found = plans(connection, lambda: catalog._untold())
     check(found, UNTOLD)
@@ -150,7 +150,7 @@ def test_keeping_up_reads_no_whole_row(catalog: Catalog) -> None:
 ])  # fmt: skip
 def test_a_search_begins_at_an_index_of_text(catalog: Catalog, query: str, filters: Filters) -> None:
     """Catches a search that looks at every document. Text indexes are virtual tables, which SQLite says it scans."""
-    connection = catalog._open()
+    connection = catalog.held.open().connection
     found = plans(connection, lambda: FtsIndex(connection).search(query, filters, 50))
     check(found)
     for plan in found:
@@ -160,7 +160,7 @@ def test_a_search_begins_at_an_index_of_text(catalog: Catalog, query: str, filte
 
 
 def test_documents_are_replaced_by_session(catalog: Catalog) -> None:
-    connection = catalog._open()
+    connection = catalog.held.open().connection
     session = f"{9:026d}"
     check(plans(connection, lambda: FtsIndex(connection).index(session, WALL_NS, [Document("note", 0, 0, "other")])))
     check(plans(connection, lambda: FtsIndex(connection).forget(session)))

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pepys.cli import main
+from pepys.cli.output import Output
+from pepys.cli.store import _counting
 from pepys.clock import rfc3339
 from pepys.store.edits import add_artifacts
 from pepys.store.reader import load
@@ -40,6 +42,11 @@ class Ran:
     def document(self) -> Any:
         """The one JSON document on stdout."""
         return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON objects on stdout, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
 
 
 def test_search_in_words_and_json(session: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +119,24 @@ def test_rebuild_brings_everything_back(store: Store, session: str, capsys: pyte
     ran = Ran(capsys, "rebuild")
     assert ran.code == 0 and "1 session" in ran.out
     assert (Ran(capsys, "list", "--json").out, Ran(capsys, "search", "budget", "--json").out) == before
-    assert Ran(capsys, "rebuild", "--json").document == {"sessions": 1, "restored": [], "problems": []}
+    assert Ran(capsys, "rebuild", "--json").lines[-1] == {"sessions": 1, "restored": [], "problems": []}
+
+
+def test_rebuild_tells_machines_of_its_progress(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches progress that mixes with the result, that never reaches its total, or that has a line a session."""
+    for number in range(3):
+        complete_session(store, f"Talk {number}", wall_ns=WALL_NS + number)
+    ran = Ran(capsys, "rebuild", "--json")
+    *progress, result = ran.lines
+    assert [line["progress"] for line in progress] == [
+        {"what": what, "done": done, "total": 3} for what in ("rows", "copies", "text") for done in (1, 2, 3)
+    ]
+    assert result["sessions"] == 3 and "3 sessions can be used" in ran.err
+    out = Output(as_json=True)
+    update = _counting(out, "rows", lambda done, total: None)
+    for done in range(10_000):
+        update(done + 1, 10_000)
+    assert len(capsys.readouterr().out.splitlines()) == 101
 
 
 def test_rebuild_restores_a_head_and_names_what_is_lost(
@@ -128,7 +152,7 @@ def test_rebuild_restores_a_head_and_names_what_is_lost(
     ran = Ran(capsys, "rebuild")
     assert ran.code == 9 and session in ran.err and "damaged" in ran.err
     ran = Ran(capsys, "rebuild", "--json")
-    assert ran.code == 9 and [problem["session"] for problem in ran.document["problems"]] == [session]
+    assert ran.code == 9 and [problem["session"] for problem in ran.lines[-1]["problems"]] == [session]
 
 
 def test_one_of_a_thing_is_no_plural(session: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ from pepys.store.recover import recover
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.stored_session import WALL_NS
+from tests.stored_session import WALL_NS, sealed_beside
 from tests.waiting import wait_until
 
 SECOND = limits.NS_PER_S
@@ -222,6 +222,7 @@ def test_large_events_are_sealed_by_their_bytes(store: Store) -> None:
     for number in range(25):
         writer.append(note(f"{number}", size))
         writer.sync()
+        sealed_beside(writer)
         assert writer._pending_bytes < limits.CHUNK_BYTES
     assert len(manifest(store, writer.session).chunks) >= 2
     writer.end(0)
@@ -331,3 +332,33 @@ def test_nobody_is_told_of_a_success_that_was_none() -> None:
 
     told = Turn(write).told
     assert all(isinstance(told[name], Odd | StorageProblem) for name in ("a", "big", "b"))
+
+
+class _Interrupting:
+    """A lock that is interrupted, as by Ctrl-C, just before one of the times that it is taken."""
+
+    def __init__(self, lock: threading.Lock, at: int) -> None:
+        self._lock, self._left = lock, at
+
+    def __enter__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupt_before_a_turn_leaves_somebody_who_leads(at: int) -> None:
+    """Would catch commits that wait for good on one who was interrupted between taking the lead and leading."""
+    written: list[Event] = []
+    group = GroupCommit(lambda events: written.extend(events))
+    # It is a lock in what it does, not in its type.
+    group._lock = _Interrupting(threading.Lock(), at)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        group.commit((note("first"),))
+    group.commit((note("second"),))
+    assert written == [note("second")]

@@ -19,17 +19,19 @@ import zstandard
 
 from pepys.cli import main
 from pepys.cli.output import shown
-from pepys.errors import Damaged, StorageProblem
+from pepys.errors import Damaged, KeyProblem, StorageProblem
 from pepys.limits import UNPACKED_BYTES
 from pepys.model.manifest import decode_edits, decode_manifest, encode_manifest
 from pepys.sessions.queries import Library, list_sessions, search_sessions, show_session
 from pepys.store.catalog import Catalog
 from pepys.store.chunks import decode_chunk, decompress
+from pepys.store.heads_taken import sealed_heads
+from pepys.store.key_change import import_key
 from pepys.store.rebuild import rebuild
 from pepys.store.recover import recover_all
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
-from tests.stored_session import SECOND, WALL_NS, complete_session, make_store
+from tests.stored_session import SECOND, WALL_NS, blob_files, complete_session, flip, make_store, reopen
 
 pytestmark = pytest.mark.timeout(20)  # who opens a FIFO waits for good
 
@@ -58,7 +60,7 @@ def plant(store: Store, session: str, data: bytes) -> None:
     folder = store.path / "heads" / session
     head = store.heads.read(session)
     blob = store.blobs.put(data)
-    sealed = store.heads._sealed(type(head)(session, head.sequence + 1, blob, head.previous))
+    sealed = store.heads._sealed(type(head)(session, head.sequence + 1, blob, head.manifest, head.edits))
     for path in folder.iterdir():
         path.write_bytes(sealed)
 
@@ -311,3 +313,77 @@ def test_names_reach_no_terminal_raw(
     assert shown("a\tb\nc") == "a\tb\nc" and len(shown("\x1b\x9b\ud800")) == 3
     with Catalog(store) as catalog:
         catalog.refresh()
+
+
+def renamed(store: Store, session: str, *names: str) -> None:
+    from pepys.store.edits import apply_edit
+
+    for name in names:
+        apply_edit(store, session, ("set", {"field": "name", "value": name}), ("tag", {"value": "kept"}))
+
+
+@pytest.mark.parametrize("how", ["flipped", "missing", "newer"])
+def test_a_damaged_manifest_falls_back_to_the_one_before(store: Store, alpha: str, beta: str, how: str) -> None:
+    """Catches a session of which one flipped bit in 400 bytes takes the name, the tags and all of its length."""
+    renamed(store, beta, "First name", "Second name")
+    whole = show_session_of(store, beta)
+    manifest = store.heads.read(beta).manifest
+    if how == "newer":
+        plant(store, beta, changed(store, beta, format=2))
+    for path in blob_files(store, manifest):
+        if how == "missing":
+            path.unlink()
+        elif how == "flipped":
+            flip(path, 60)
+    rebuild(store)
+    with Catalog(store) as catalog:
+        row = {row.id: row for row in catalog.list(limit=9)}[beta]
+        assert (row.state, row.name, row.tags) == ("damaged", "Second name", ("kept",))
+        assert row.end_ns > 0 and row.bytes_on_disk > 0
+        assert {hit.session for hit in catalog.search("importance")} == {alpha, beta}
+    told = show_session_of(store, beta)
+    assert told["state"] == "damaged" and told["name"] == row.name and len(told["notes"]) == len(whole["notes"])
+    assert "manifest" in told["unread"][0]["what"]
+    assert beta in {damage.session for damage in verify(store).damages}
+    with pytest.raises(Damaged):
+        renamed(store, beta, "Third name")
+
+
+def show_session_of(store: Store, session: str) -> dict[str, Any]:
+    with Library(store) as library:
+        return show_session(library, session)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_folder_in_the_place_of_a_head_is_moved_by_what_is_told(store: Store, alpha: str, both: bool) -> None:
+    """Catches a remedy that names a backup, which cannot be put back while a folder is in its way."""
+    head = sealed_heads(store, alpha)[store.keys.device_id]
+    places = [store.path / "heads" / alpha / f"{store.keys.device_id}{ending}" for ending in ("", ".copy")]
+    for path in places[: 1 + both]:
+        path.unlink()
+        path.mkdir()
+    (damage,) = verify(store).damages
+    assert f"mv {places[0]} ~/" in damage.remedy and ("pepys rebuild" in damage.remedy) is not both
+    for path in places[: 1 + both]:
+        path.rmdir()  # as the command that is told would
+    if both:
+        places[0].write_bytes(head)
+    rebuild(store)
+    assert verify(store).damages == () and all(path.read_bytes() == head for path in places)
+
+
+def test_a_folder_in_the_place_of_the_master_key_is_moved_by_what_is_told(
+    store: Store, alpha: str, tmp_path: Path
+) -> None:
+    """Catches `run it again with --debug`, or rights that are to be put right where a folder is in the way."""
+    line = tmp_path / "config" / "master.key"
+    line.unlink()
+    line.mkdir()
+    code, config = store.keys.store_key, line.parent
+    acts = (lambda: reopen(tmp_path), lambda: import_key(store.path, config, code, new_master=True))
+    for act in acts:
+        with pytest.raises(KeyProblem) as told:
+            act()
+        assert f"mv {line} ~/" in told.value.remedy and "pepys key import" in told.value.remedy
+    line.rmdir()
+    assert import_key(store.path, line.parent, store.keys.store_key).keys.store_key == store.keys.store_key

@@ -307,7 +307,7 @@ def test_a_pipe_or_a_folder_in_the_place_of_a_file_makes_nobody_wait(tmp_path: P
         path.unlink(missing_ok=True)
         put(path)
         with pytest.raises(
-            KeyProblem, match="no plain file" if name in {"master.key", "master.key.new"} else "is not the one"
+            KeyProblem, match="is no file" if name in {"master.key", "master.key.new"} else "is not the one"
         ):
             opened(tmp_path)
         shutil.rmtree(tmp_path / "elsewhere")

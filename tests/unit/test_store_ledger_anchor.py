@@ -20,6 +20,7 @@ from pepys.store.ledger import Ledger
 from pepys.store.ledger_anchor import Anchor, anchor_path, read_anchor, write_anchor
 from pepys.store.rebuild import rebuild
 from pepys.store.store import Store
+from pepys.store.verify import verify
 from tests.ledger_entries import CUT, kept, told, written
 from tests.stored_session import complete_session, flip, make_store, reopen
 
@@ -55,8 +56,61 @@ def test_an_older_copy_put_back_is_told_and_takes_no_entry(kept: Store) -> None:
     assert told(kept) == [f"entries 8 to 9 are {CUT}"]
     assert ledger.total_nanos("session 0") == 10 + 12 + 14 + 16  # what is left is read
     anchor_path(kept).unlink()  # as the remedy says
-    assert ledger.append("spend", "s", 1).number == 8
-    assert told(kept) == []
+    assert ledger.append("spend", "s", 1).number == 9
+    assert told(kept) == [] and len(lost(kept)) == 1
+
+
+def lost(store: Store) -> list[str]:
+    """What `verify` tells of the ledger for good."""
+    found = verify(store).lost
+    assert {damage.what for damage in found} <= {"ledger"}
+    return [damage.problem for damage in found]
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_what_nobody_can_tell_any_more_is_told_for_good(kept: Store, how: str) -> None:
+    """Catches the program that removes the only trace of a rollback: it writes a new anchor, and all is whole again."""
+    ledger, path = Ledger(kept), anchor_path(kept)
+    path.unlink() if how == "missing" else flip(path, 40)
+    assert len(told(kept)) == 1 and lost(kept) == []
+    ledger.append("spend", "s", 1)
+    ledger.append("spend", "s", 1)
+    for store in (kept, Store(kept.path, kept.keys, kept.clock)):
+        assert told(store) == []
+        (problem,) = lost(store)
+        assert problem.startswith(f"its anchor was {how} at entry 8, ")
+    assert [entry.number for entry in ledger.entries("spend", "s")] == [9, 10]
+    assert ledger.trusted_from() == 9
+    with pytest.raises(ValueError):
+        ledger.append("unanchored", "")
+
+
+def test_an_empty_file_is_damage(kept: Store) -> None:
+    """Catches a ledger that a power cut emptied, which is whole for `verify` and zero for a budget."""
+    path = kept.database_path("ledger")
+    path.write_bytes(b"")
+    (problem,) = told(kept)
+    assert problem == f"the ledger {path} is empty"
+    for act in (
+        lambda: Ledger(kept).append("spend", "s", 1), lambda: Ledger(kept).total_nanos("s"),
+        lambda: Ledger(kept).states("token"), lambda: Ledger(kept).doubts() and Ledger(kept).trusted_from(),
+    ):  # fmt: skip
+        with pytest.raises(Damaged) as refused:
+            act()
+        assert refused.value.exit_code == 6 and "is empty" in refused.value.message
+    assert path.read_bytes() == b""
+    path.unlink()  # as the remedy says
+    with pytest.raises(Damaged, match="is missing"):
+        Ledger(kept).append("spend", "s", 1)
+
+
+def test_an_older_version_put_back_is_told(kept: Store) -> None:
+    """Catches a ledger of before the chain, which reads well and knows of no revocation."""
+    with contextlib.closing(db.open_database(kept, "ledger")) as connection:
+        connection.execute("CREATE TABLE spends (id INTEGER PRIMARY KEY)")
+        connection.execute("PRAGMA user_version = 2")
+    (problem,) = told(kept)
+    assert "an older one was put back: entry 7 was the newest one" in problem
 
 
 def test_another_ledger_put_there_is_told(kept: Store) -> None:
@@ -93,7 +147,7 @@ def test_an_anchor_behind_is_no_damage_and_one_that_is_damaged_or_missing_is_tol
     path.unlink()
     assert told(kept) == [f"{path} is missing: nothing tells whether entries are lost at the end"]
     ledger.append("spend", "s", 1)
-    assert told(kept) == [] and read_anchor(kept) == Anchor(11, ledger.entries("spend", "s")[-1].hash)
+    assert told(kept) == [] and read_anchor(kept) == Anchor(12, ledger.entries("spend", "s")[-1].hash)
 
 
 def test_a_ledger_that_is_gone_is_told_and_not_begun_anew(kept: Store) -> None:
@@ -207,8 +261,8 @@ def test_a_kill_leaves_the_anchor_behind_at_most(kept: Store, tmp_path: Path, po
     assert told(store) == []
 
 
-def test_a_first_anchor_is_made_before_the_next_entry(kept: Store, tmp_path: Path) -> None:
-    """Catches a kill after a migration, or after the anchor was moved away, that looks like one that somebody took."""
+def test_a_kill_before_the_anchor_is_made_anew_is_told_once(kept: Store, tmp_path: Path) -> None:
+    """Catches a kill after the anchor was moved away that looks like a second one that somebody took."""
     anchor_path(kept).unlink()
 
     def die() -> None:
@@ -216,7 +270,10 @@ def test_a_first_anchor_is_made_before_the_next_entry(kept: Store, tmp_path: Pat
         Ledger(reopen(tmp_path)).append("spend", "s", 1)
 
     assert os.WTERMSIG(in_child(die)) == signal.SIGKILL
-    assert told(reopen(tmp_path)) == []
+    store = reopen(tmp_path)
+    assert told(store) == [] and len(lost(store)) == 1
+    Ledger(store).append("spend", "s", 1)
+    assert told(store) == [] and len(lost(store)) == 1
 
 
 def test_each_commit_is_brought_to_the_disk(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:

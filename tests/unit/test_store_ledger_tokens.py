@@ -14,10 +14,11 @@ import pytest
 
 from pepys.cli import main
 from pepys.clock import SystemClock
-from pepys.errors import NotFound, Usage
+from pepys.errors import Damaged, NotFound, Usage
 from pepys.store import database as db
 from pepys.store import ledger_tokens
 from pepys.store.ledger import Ledger
+from pepys.store.ledger_anchor import anchor_path
 from pepys.store.ledger_tokens import IssuedTokens, issue, revoke, tokens
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
@@ -74,6 +75,45 @@ def test_a_ledger_that_cannot_be_read_lets_nobody_in(store: Store) -> None:
     assert not judge.accepts(token)
     path.write_bytes(whole)
     assert judge.accepts(token)
+
+
+def test_an_older_ledger_put_back_opens_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches a revoked token that is good again for whoever can write the disk, also once its anchor is gone."""
+    path, judge = store.database_path("ledger"), IssuedTokens(store)
+    other, leaked = issue(store, "other"), issue(store, "leaked")
+    before = path.read_bytes()
+    assert judge.accepts(leaked)
+    revoke(store, "leaked")
+    assert not judge.accepts(leaked) and judge.accepts(other)
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    path.write_bytes(before)
+    assert not judge.accepts(leaked) and not judge.accepts(other) and not IssuedTokens(store).accepts(leaked)
+    assert {token.state for token in tokens(store)} == {"refused"}
+    with pytest.raises(Damaged, match="lost entries") as refused:
+        revoke(store, "leaked")
+    assert "no token that was issued opens anything" in refused.value.remedy
+    anchor_path(store).unlink()
+    assert not judge.accepts(leaked) and not IssuedTokens(store).accepts(leaked)
+    again = issue(store, "leaked")  # which makes another anchor
+    for one in (judge, IssuedTokens(store)):
+        assert one.accepts(again) and not one.accepts(leaked) and not one.accepts(other)
+    assert {token.label: token.state for token in tokens(store)} == {"other": "refused", "leaked": "issued"}
+    revoke(store, "other")
+    assert verify(store).damages == () and len(verify(store).lost) == 1
+
+
+def test_the_list_says_what_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Catches `issued`, and exit 0, for a token that nobody is let in with."""
+    store = open_store(home)
+    issue(store, "phone")
+    issue(store, "desk")
+    anchor_path(store).unlink()
+    assert main(["key", "token", "--list"]) == 6
+    written = capsys.readouterr()
+    assert written.out.count("refused") == 2 and "make another one" in written.err and "ledger.anchor" in written.err
+    assert main(["key", "token", "--list", "--json"]) == 6
+    assert [one["state"] for one in json.loads(capsys.readouterr().out)["tokens"]] == ["refused"] * 2
 
 
 def test_asking_is_cheap_and_reads_only_what_moved(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pepys import limits
 from pepys.clock import FakeClock
 from pepys.model import events as ev
-from pepys.store.chunks import compress, decode_chunk, decompress, encode_chunk, owner
+from pepys.store.chunks import compress, decode_chunk, decompress, owner
 from pepys.store.merging import finish_merges, merge_chunks
 from pepys.store.reader import LiveView, events, load, manifest
 from pepys.store.recover import recover_all
@@ -17,7 +17,7 @@ from pepys.store.removals import MERGE, REMOVAL, listed_sessions, write_list
 from pepys.store.remove import remove
 from pepys.store.store import Store
 from pepys.store.verify import verify
-from tests.stored_session import Recording, complete_session, make_store
+from tests.stored_session import Recording, complete_session, encode_chunk, make_store
 from tests.waiting import wait_until
 
 
@@ -141,11 +141,11 @@ def test_chunks_of_two_sessions_are_never_equal(store: Store) -> None:
 def test_chunks_of_earlier_versions_are_left_as_they_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would catch a chunk without a name, which another session may share, being freed."""
 
-    def unnamed(session: str, listed: list[ev.Event]) -> list[tuple[int, bytes]]:
-        return [(len(listed), encode_chunk(listed))]
+    def unnamed(session: str, listed: list[bytes]) -> list[tuple[int, bytes]]:
+        return [(len(listed), encode_chunk(map(ev.decode, listed)))]
 
     with monkeypatch.context() as patched:
-        patched.setattr("pepys.store.chunks.encode_chunks", unnamed)
+        patched.setattr("pepys.store.chunks.pack_lines", unnamed)
         recording = long_session(store, 3)
     before = manifest(store, recording.session).chunks
     session = recording.end()

@@ -30,7 +30,7 @@ from pepys.store.remove import remove
 from pepys.store.store import Store, open_store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, flip, make_store
+from tests.stored_session import SECOND, WALL_NS, Recording, blob_files, complete_session, flip, make_store
 
 FRAGMENT = 800_000_000
 
@@ -56,16 +56,23 @@ def in_three(store: Store, *, wall_ns: int = WALL_NS) -> Recording:
     return recording
 
 
-def place(store: Store, blob: str) -> Path:
-    return store.path / "blobs" / blob[3:5] / blob[5:7] / blob
-
-
-def spoil(store: Store, session: str, chunk: int = 1) -> bytes:
-    """Damage a chunk; gives what it was."""
-    path = place(store, store.heads.manifest(session)[1].chunks[chunk].blob)
-    before = path.read_bytes()
-    flip(path, len(before) - 5)
+def spoil(store: Store, blob: str) -> bytes:
+    """Damage a blob and its copy; gives what it was."""
+    files = blob_files(store, blob)
+    before = files[0].read_bytes()
+    for path in files:
+        flip(path, len(before) - 5)
     return before
+
+
+def spoil_chunk(store: Store, session: str, chunk: int = 1) -> bytes:
+    return spoil(store, store.heads.manifest(session)[1].chunks[chunk].blob)
+
+
+def bring_back(store: Store, blob: str, before: bytes) -> None:
+    """Restore a blob from a backup, its copy too."""
+    for path in blob_files(store, blob):
+        path.write_bytes(before)
 
 
 def texts(store: Store, session: str) -> list[str]:
@@ -83,9 +90,10 @@ def test_a_chunk_costs_itself_and_is_told_with_its_time(store: Store, gone: bool
     recording = in_three(store)
     session, chunk = recording.session, store.heads.manifest(recording.session)[1].chunks[1]
     if gone:
-        place(store, chunk.blob).unlink()
+        for path in blob_files(store, chunk.blob):
+            path.unlink()
     else:
-        spoil(store, session)
+        spoil(store, chunk.blob)
     part = Unread("events", chunk.first, chunk.end, 2 * FRAGMENT, 4 * FRAGMENT)
     for view in (load(store, session), LiveView(store, session).refresh()):
         assert view.unread == (part,)
@@ -99,11 +107,11 @@ def test_a_chunk_costs_itself_and_is_told_with_its_time(store: Store, gone: bool
 
 
 def test_a_chunk_that_does_not_open_is_never_dropped(store: Store) -> None:
-    """By a merge, a recovery, an edit or the end: a backup brings it back, and everything is there again."""
+    """By a merge, a recovery or an edit, and there is no end without it; a backup brings it and everything back."""
     recording = in_three(store)
     session = recording.session
     blobs = [chunk.blob for chunk in store.heads.manifest(session)[1].chunks]
-    before = spoil(store, session)
+    before = spoil_chunk(store, session)
     with pytest.raises(Damaged):
         merge_chunks(store, session)
     apply_edit(store, session, ("tag", {"value": "told"}))
@@ -112,11 +120,15 @@ def test_a_chunk_that_does_not_open_is_never_dropped(store: Store) -> None:
     with pytest.raises(Damaged):
         SessionWriter.resume(store, session)
     assert not store.has_journal(session), "refused before anything is begun"
-    finish(store, session)
+    with pytest.raises(Damaged):
+        finish(store, session)
     assert [chunk.blob for chunk in store.heads.manifest(session)[1].chunks][:3] == blobs
     assert load(store, session).tags == ("told",)
-    place(store, blobs[1]).write_bytes(before)
+    bring_back(store, blobs[1], before)
     assert texts(store, session) == ["first", "second", "third"] and load(store, session).unread == ()
+    finish(store, session)
+    view = load(store, session)
+    assert view.state == "completed" and view.end_ns == 6 * FRAGMENT, "the end is not made up of what was left"
     assert verify(store).damages == ()
 
 
@@ -127,13 +139,13 @@ def test_nothing_is_freed_that_a_chunk_may_name(store: Store) -> None:
     other = Recording.begin(store, wall_ns=WALL_NS + SECOND)
     blob = other.shot(b"only here")
     other.end()
-    before = spoil(store, session)
+    before = spoil_chunk(store, session)
     with pytest.raises(Partial):
         remove(store, other.session)
     recording.die()
     recover_all(store)
     assert store.blobs.exists(blob)
-    place(store, store.heads.manifest(session)[1].chunks[1].blob).write_bytes(before)
+    bring_back(store, store.heads.manifest(session)[1].chunks[1].blob, before)
     assert verify(store, session).damages == ()
 
 
@@ -144,7 +156,7 @@ def test_an_open_file_stays_while_a_chunk_may_name_it(store: Store) -> None:
     recording.fragment()
     recording.writer.seal()
     session = recording.die()
-    spoil(store, session, 0)
+    spoil_chunk(store, session, 0)
     path = store.path / "blobs" / "open" / f"{session}-video-0"
     journal = store.journal_path(session)
     kept = journal.read_bytes()
@@ -161,8 +173,7 @@ def test_a_log_of_edits_costs_its_edits_and_is_not_written_over(store: Store) ->
     apply_edit(store, session, ("set", {"field": "name", "value": "Renamed"}))
     device = store.keys.device_id
     blob = store.heads.manifest(session)[1].edits[device]
-    before = place(store, blob).read_bytes()
-    flip(place(store, blob), len(before) - 5)
+    before = spoil(store, blob)
     view = load(store, session)
     assert (view.name, view.tags, view.unread) == ("Test session", (), (Unread("edits", device=device),))
     apply_edit(store, session, ("tag", {"value": "new"}))
@@ -170,7 +181,7 @@ def test_a_log_of_edits_costs_its_edits_and_is_not_written_over(store: Store) ->
     assert store.heads.manifest(session)[1].edits[device] == blob
     assert load(store, session).tags == ("new", "newer")
     assert [damage.what for damage in verify(store).damages] == [f"edits of device {device}"]
-    place(store, blob).write_bytes(before)
+    bring_back(store, blob, before)
     view = load(store, session)
     assert (view.name, set(view.tags), view.unread) == ("Renamed", {"old", "new", "newer"}, ())
 
@@ -238,7 +249,7 @@ def test_every_command_goes_on_and_says_so(home: Path, capsys: pytest.CaptureFix
     store = open_store(home)
     recording = in_three(store)
     session = recording.session
-    spoil(store, session)
+    spoil_chunk(store, session)
     recording.die()
     recover_all(store)
     with Catalog(store) as catalog:

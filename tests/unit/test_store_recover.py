@@ -15,7 +15,16 @@ from pepys.store.recover import finish, recover, recover_all
 from pepys.store.store import Store
 from pepys.store.verify import verify
 from pepys.store.writer import SessionWriter
-from tests.stored_session import SECOND, WALL_NS, Recording, complete_session, content, damage_heads, make_store
+from tests.stored_session import (
+    SECOND,
+    WALL_NS,
+    Recording,
+    complete_session,
+    content,
+    damage_heads,
+    make_store,
+    sealed_beside,
+)
 
 
 @pytest.fixture
@@ -230,6 +239,7 @@ def test_chunks_are_sealed_when_they_are_due(store: Store) -> None:
     assert manifest(store, recording.session).chunks == ()
     clock.advance(CHUNK_INTERVAL_NS)
     recording.note("two")
+    sealed_beside(recording.writer)
     (chunk,) = manifest(store, recording.session).chunks
     assert chunk.end == manifest(store, recording.session).next_event
     recording.note("three")

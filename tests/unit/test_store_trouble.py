@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,10 @@ from pepys.model import events as ev
 from pepys.model.ids import new_session_id
 from pepys.model.manifest import Manifest
 from pepys.review.peaks import LevelLanes
+from pepys.store.chunks import Wanted
 from pepys.store.disk import Disk
 from pepys.store.merging import merge_chunks
-from pepys.store.pieces import Pieces, Wanted
+from pepys.store.pieces import Pieces
 from pepys.store.reader import LiveView, chunk_events, events, load, manifest
 from pepys.store.recover import recover_all
 from pepys.store.removals import MERGE, listed_sessions, write_list
@@ -109,7 +110,7 @@ def test_a_note_that_cannot_be_deleted_fails_no_sync(store: Store, disk: BadDisk
     """Would catch events told as refused although they are durable, and a hole in the numbers of the chunks."""
     writer = begin(store)
     sealed_segment(writer)
-    disk.refuses = lambda call, what: errno.EROFS if call == "unlink" and what.endswith(".sealed") else 0
+    disk.refuses = lambda call, what: errno.EROFS if call == "unlink" and "/open/" in what else 0
     writer.commit(note(0))
     writer.append(note(1))
     writer.sync()
@@ -149,16 +150,16 @@ def test_an_interrupted_append_counts_nowhere(store: Store) -> None:
     """Would catch the same where nothing was to be durable yet."""
     writer = begin(store)
     writer.append(note("before"))
-    append = writer._journal.append
+    append = writer._journal.append_encoded
 
-    def interrupted(*listed: ev.Event) -> None:
-        append(*listed)
+    def interrupted(lines: Sequence[bytes]) -> None:
+        append(lines)
         raise KeyboardInterrupt
 
-    writer._journal.append = interrupted  # type: ignore[method-assign] # the interrupt comes just there
+    writer._journal.append_encoded = interrupted  # type: ignore[method-assign] # the interrupt comes just there
     with pytest.raises(KeyboardInterrupt):
         writer.append(note("interrupted"))
-    writer._journal.append = append  # type: ignore[method-assign] # the interrupt comes just there
+    writer._journal.append_encoded = append  # type: ignore[method-assign] # the interrupt comes just there
     writer.append(note("behind"))
     writer.end(10)
     assert names(store, writer.session) == ["before", "behind"]

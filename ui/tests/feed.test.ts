@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { ApiError } from "../src/api/client";
+import { ApiError, sentence } from "../src/api/client";
 import type { PlaySpan } from "../src/api/types";
 import { covered, holds, type MediaBuffer, overHole } from "../src/player/buffer";
-import { besideHole, cannotPlay, holeAt } from "../src/player/damage";
+import { besideHole, cannotPlay, holeAt, leftAt } from "../src/player/damage";
 import { Feed, type FeedHost } from "../src/player/feed";
 import type { Unit } from "../src/player/table";
 
@@ -246,6 +246,36 @@ describe("what is said of damage", () => {
     expect(besideHole([[10, 20]], 30)).toBeNull();
     expect(holeAt([[10, 20]], 9.7, 0.5)).toEqual([10, 20]);
     expect(holeAt([[10, 20]], 20)).toBeNull();
+  });
+});
+
+describe("what lies at a remote", () => {
+  const away = (): ApiError => new ApiError(503, "at_remote", "this piece was left at s3://diary/pre", "pepys sync pull brings it");
+
+  it("is no hole: it is told, asked for again, and comes", async () => {
+    let gone = true;
+    const told: unknown[] = [];
+    const { feed, state, buffer } = setUp({
+      fetch: async () => {
+        if (gone) throw away();
+        return new Float64Array([0, 10]).buffer;
+      },
+      failed: (error) => told.push(error),
+    });
+    feed.update(UNITS.slice(0, 1), SPANS);
+    await settle();
+    expect(told.length).toBeGreaterThan(0);
+    expect([state.holes, state.ends]).toEqual([0, 0]);
+    gone = false;
+    feed.retry();
+    await vi.advanceTimersByTimeAsync(10);
+    expect(buffer.log).toContain("media 0");
+    expect(feed.waits_ms).toBe(0);
+    feed.close();
+  });
+
+  it("is told in the words of a player", () => {
+    expect(leftAt(sentence(away()))).toBe("The film of this time was left at s3://diary/pre. Pepys sync pull brings it.");
   });
 });
 

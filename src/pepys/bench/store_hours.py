@@ -68,7 +68,7 @@ def put_session(store: Store, number: int, *, seconds: int = _HOUR_S, text: bool
     chunks, end = store_chunks(store.blobs, session, 0, len(first), first), len(first)
     for start in range(0, seconds, _CHUNK_S):
         lines = [*(ev.encode(event) for event in _stretch(chance, start)), *_levels(start)]
-        blob = store.blobs.put(pack(session, [b"\n".join(lines)]))
+        blob = store.blobs.put(pack(session, [b"\n".join(lines)]), twice=True)
         chunks += (ChunkRef(blob, end, end + len(lines)),)
         end += len(lines)
     last: list[ev.Event] = [

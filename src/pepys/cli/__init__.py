@@ -18,12 +18,28 @@ from typing import Annotated, Any
 import typer
 
 import pepys
-from pepys.cli import bench, control, demo, doctor, enrich, export, key, library, record, search, serve, store, tap
+from pepys.cli import (
+    bench,
+    control,
+    demo,
+    doctor,
+    enrich,
+    export,
+    key,
+    library,
+    record,
+    search,
+    serve,
+    store,
+    sync,
+    tap,
+)
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.errors import Interrupted, PepysError, PermissionMissing, StorageProblem, Usage
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG)
+_WRONG_THING = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST)
 _PASSPHRASE_FD = "--passphrase-fd"
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports a reader that went away
 
@@ -56,7 +72,7 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="pepys", add_completion=False, pretty_exceptions_enable=False, callback=_root, rich_markup_mode="markdown"
     )
-    for module in (demo, record, control, tap, library, search, enrich, export, store, key, serve, doctor, bench):
+    for module in (demo, record, control, tap, library, search, enrich, export, store, sync, key, serve, doctor, bench):
         module.register(app)
     return app
 
@@ -146,6 +162,10 @@ def as_pepys_error(error: BaseException) -> PepysError:
             return StorageProblem(told, "free some space or choose another folder with --home")
         if isinstance(error, PermissionError):
             return PermissionMissing(told, "make it accessible to this user")
+        if error.errno == errno.ENAMETOOLONG:
+            return Usage(told, "take a shorter name")
+        if error.errno in _WRONG_THING:
+            return StorageProblem(told, "something else has its place: move it away, or name another")
         return PepysError(told, "run it again with --debug for the details")
     told = " ".join(str(error).split())
     return PepysError(f"unexpected {type(error).__name__}: {told}", "run it again with --debug for the details")

@@ -43,6 +43,17 @@ _Measure = Annotated[
 ]
 
 
+_Gib = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Of store: put so many GiB for the backups (1), or stream so many for memory, of which no media are kept.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("bench")(bench)
@@ -73,6 +84,7 @@ def bench(
     ] = None,
     load: _Load = None,
     measure: _Measure = None,
+    gib: _Gib = None,
     home: HomeOption,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -92,7 +104,9 @@ def bench(
         if len(named) > 1:
             raise Usage(f"--{named[0]} and --{named[1]} are two measurements", "name one of them")
         kind = named[0] if named else ""
-        asked, figures = _measure(out, what, kind, seconds, runs, load or [], measure or [])
+        if gib is not None and (what != "store" or not {"memory", "backups"} & set(measure or ["memory"])):
+            raise Usage("--gib is of the store's memory and backups", "pepys bench store --measure memory --gib 100")
+        asked, figures = _measure(out, what, kind, seconds, runs, load or [], measure or [], gib)
     except KeyboardInterrupt as error:
         raise Interrupted("the benchmark was interrupted; what it started has ended") from error
     held = all(figure.held is not False for figure in figures)
@@ -114,6 +128,7 @@ def _measure(
     runs: int | None,
     loads: list[str],
     measures: list[str],
+    gib: int | None,
 ) -> tuple[dict[str, Any], list[Figure]]:
     """What was measured with, and the figures."""
     asked: dict[str, Any]
@@ -126,11 +141,11 @@ def _measure(
         return asked, commands.run(asked["runs"], out.warn)
     if what == "store":
         if kind or seconds is not None or loads:
-            raise Usage("bench store takes --measure and --runs", "leave the other options out")
+            raise Usage("bench store takes --measure, --runs and --gib", "leave the other options out")
         from pepys.bench import store
 
         asked = {"runs": runs or store.RUNS}
-        return asked, _told(out, _store(out, measures, **asked))
+        return asked, _told(out, _store(out, measures, asked["runs"], gib))
     if kind not in ("", "video") and loads:
         raise Usage("--load is of the video", f"leave it out, or leave --{kind} out")
     if kind == "faults":
@@ -183,13 +198,13 @@ def _health(out: Output, measures: list[str], seconds: float | None, runs: int |
     yield from health.run(chosen, seconds, runs, out.warn)
 
 
-def _store(out: Output, measures: list[str], runs: int) -> Iterator[Figure]:
+def _store(out: Output, measures: list[str], runs: int, gib: int | None) -> Iterator[Figure]:
     from pepys.bench import store
 
     chosen = store.choose(measures)
     store.need_programs(chosen)
-    _warn_of(out, store.lasts_s(chosen, runs) / 60)
-    yield from store.run(chosen, runs, out.warn)
+    _warn_of(out, store.lasts_s(chosen, runs, gib) / 60)
+    yield from store.run(chosen, runs, out.warn, gib=gib)
 
 
 def _warn_of(out: Output, minutes: float) -> None:

@@ -26,9 +26,9 @@ def register(app: typer.Typer) -> None:
 def doctor(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Show what works here and what does not, each with its remedy.
 
-    Looks at display, sources, exclusions, sound, codecs, key, disk, clock, database, engines and page; listens to each
-    sound device for a moment and tells its level; `--json` has small pictures of the sources too. Changes nothing;
-    exits with 0.
+    Looks at display, sources, exclusions, sound, codecs, key, disk, clock, database, catalog, remote, engines and page;
+    listens to each sound device for a moment and tells its level; `--json` has small pictures of the sources too.
+    Changes nothing; exits with 0.
     """
     from pepys.cli.output import Output
     from pepys.doctor.devices import Sound

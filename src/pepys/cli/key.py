@@ -18,7 +18,7 @@ from pepys.cli.key_tokens import token
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
 from pepys.cli.say import counted
-from pepys.errors import KeyProblem, NotFound, PepysError, StorageProblem, Usage
+from pepys.errors import KeyProblem, NotFound, PepysError, PermissionMissing, StorageProblem, Usage
 
 if TYPE_CHECKING:
     from pepys.store.key_check import Copy
@@ -92,7 +92,9 @@ def export(
         out.warn(_WORTH)
         return
     words = [f"# Recovery code of the pepys home {home}, fingerprint {_grouped(keys.fingerprint())}", f"# {_WORTH}"]
-    _write_new(to, "\n".join([*words, *_lines(code), ""]).encode("utf-8", "backslashreplace"))
+    told = _write_new(to, "\n".join([*words, *_lines(code), ""]).encode("utf-8", "backslashreplace"))
+    if told:
+        out.warn(f"pepys: {told}")
     out.document({"file": str(to), "fingerprint": keys.fingerprint()})
     if not as_json:
         out.text(f"the recovery code is in {to}")
@@ -217,7 +219,7 @@ def check(
     keys, failed = None, None
     try:
         keys = open_keys(home, config_dir(), create=False)
-    except NotFound:
+    except (NotFound, PermissionMissing):
         raise
     except PepysError as error:
         failed = error
@@ -249,7 +251,7 @@ def _tell_check(out: Output, home: Path, found: list[Copy], notices: tuple[str, 
         return
     words = {
         "opens": "whole, opens", "another_key": "whole, under another master key",
-        "whole": "whole; no master key to try it with",
+        "whole": "whole; no master key to try it with", "newer": "whole, of a newer pepys",
     }  # fmt: skip
     for copy in found:
         out.text(f"{words.get(copy.state, copy.state):36} {copy.path.relative_to(home)}")
@@ -330,7 +332,8 @@ def _open_to_others() -> str:
     return told if stat.S_ISREG(seen.st_mode) and seen.st_mode & 0o077 else ""
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _write_new(path: Path, data: bytes) -> str:
+    """Write a new file that is this user's alone; what to say where its disk or its folder makes that untrue."""
     from pepys.store.files import sync_data, write_all
 
     try:
@@ -338,9 +341,16 @@ def _write_new(path: Path, data: bytes) -> None:
         try:
             write_all(fd, data)
             sync_data(fd)
+            mode = os.fstat(fd).st_mode
         finally:
             os.close(fd)
     except FileExistsError as error:
         raise Usage(f"{path} exists already", "name a new file") from error
     except OSError as error:
         raise StorageProblem(f"{path}: {error.strerror}", "name a file in a folder of yours") from error
+    if os.name == "posix" and mode & 0o077:
+        return f"{path} can be read by others, as its disk keeps no rights; move it where only you can read it"
+    folder = path.absolute().parent.stat().st_mode
+    if os.name == "posix" and folder & 0o022 and not folder & stat.S_ISVTX:
+        return f"others can put another file in the place of {path}; move it to a folder of yours"
+    return ""

@@ -8,7 +8,7 @@ import typer
 
 from pepys.cli.options import DebugOption, HomeOption, JsonOption
 from pepys.cli.output import Output
-from pepys.errors import Usage
+from pepys.errors import Damaged, Usage
 
 if TYPE_CHECKING:
     from pepys.store.store import Store
@@ -65,15 +65,26 @@ def token(
 
 
 def _list(out: Output, store: Store) -> None:
-    from pepys.cli.say import local_time
     from pepys.clock import rfc3339
+    from pepys.store.ledger import Ledger
     from pepys.store.ledger_tokens import tokens
 
     told = [{"label": one.label, "state": one.state, "since": rfc3339(one.since_wall_ns)} for one in tokens(store)]
     out.document({"tokens": told})
+    _show(out, told)
+    if doubts := Ledger(store).doubts():
+        out.warn(f"pepys: the ledger may have lost entries: {doubts[0]}; pepys verify tells all")
+        raise typer.Exit(Damaged.exit_code)
+
+
+def _show(out: Output, told: list[dict[str, str]]) -> None:
+    from pepys.cli.say import local_time
+
     if out.as_json:
         return
     if not told:
         out.text("no token was made but the one of the store key")
     for one in told:
         out.text(f"{one['state']:8} since {local_time(one['since'])}  {one['label']}")
+    if any(one["state"] == "refused" for one in told):
+        out.warn("pepys: a token is refused where what came after it may be lost, its revocation too; make another one")

@@ -19,6 +19,13 @@ import typer
 from pepys.config import home_dir
 
 
+def _home(word: str | Path) -> Path:
+    """A home as it was named; what it is, and whose, is told where it is opened."""
+    if not str(word).strip():
+        raise typer.BadParameter("it is empty; name a folder")
+    return Path(word)
+
+
 def _home_in_force(value: Path) -> Path:
     home = home_dir(value)
     os.environ["PEPYS_HOME"] = str(home)
@@ -34,6 +41,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
+        parser=_home,
         help="The data folder (PEPYS_HOME, else the platform's place).",
         default_factory=home_dir,
         callback=_home_in_force,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,16 +41,19 @@ def verify(
         report = prove(store, chosen, update)
     out.document(_document(report))
     if not as_json:
-        _tell(out, report)
+        _tell(out, report, "" if chosen else "; keys and ledger too")
     if report.damages:
         raise typer.Exit(Damaged.exit_code)
+    if report.unreached:
+        raise typer.Exit(Partial.exit_code)
 
 
 def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Make the catalog and the search index anew from what is stored; exit 9 where a part cannot be read.
 
-    All sessions can be listed and shown before the search index is made. A damaged head of a session is restored from
-    its copy.
+    All sessions can be listed and shown before the search index is made. What lies twice (heads, chunks of events,
+    manifests, edit logs) is restored from its copy where it is damaged. With --json, lines
+    `{"progress": {"what": "rows", "copies" or "text", "done": N, "total": N}}` come before the result.
     """
     from pepys.store.rebuild import Rebuilding
     from pepys.store.recover import recover_all
@@ -60,12 +64,14 @@ def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption
     recover_all(store)
     with Rebuilding(store) as making:
         with out.progress("rebuilding the catalog") as update:
-            listed = making.rows(update)
+            listed = making.rows(_counting(out, "rows", update))
         out.warn(f"pepys: {counted(listed, 'session')} can be used; making the search index")
+        with out.progress("looking at the copies") as update:
+            making.copies(_counting(out, "copies", update))
         with out.progress("making the search index") as update:
-            made = making.text(update)
+            made = making.text(_counting(out, "text", update))
     problems = [{"session": session, "problem": problem} for session, problem in made.unread.items()]
-    out.document({"sessions": made.sessions, "restored": [str(path) for path in made.restored], "problems": problems})
+    out.record({"sessions": made.sessions, "restored": [str(path) for path in made.restored], "problems": problems})
     for path in made.restored:
         out.warn(f"pepys: {path} was damaged and is restored from its copy")
     if not as_json:
@@ -73,8 +79,22 @@ def rebuild(*, home: HomeOption, as_json: JsonOption = False, debug: DebugOption
     for session, problem in made.unread.items():
         out.warn(f"pepys: not all of session {session} could be read: {problem}")
     if problems:
-        out.warn("pepys: pepys verify tells all that is damaged; restore the home from a backup")
+        out.warn("pepys: pepys verify tells all that does not open, and what to do")
         raise typer.Exit(Partial.exit_code)
+
+
+def _counting(out: Output, what: str, update: Callable[[float, float | None], None]) -> Callable[[int, int], None]:
+    """Tell both people and machines of a step's progress; machines at each percent, so that a line costs nothing."""
+    told = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        update(done, total)
+        if done * 100 // total != told:
+            told = done * 100 // total
+            out.record({"progress": {"what": what, "done": done, "total": total}})
+
+    return progress
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -84,9 +104,13 @@ def _document(report: Report) -> dict[str, Any]:
         "blobs": report.blobs,
         "bytes": report.bytes,
         "unreferenced": {"blobs": report.unreferenced, "bytes": report.unreferenced_bytes},
+        "remote": {
+            "blobs": report.elsewhere, "left": report.left, "left_at": list(report.left_at),
+            "problem": report.unreached,
+        },
         "damage": [_shape(damage) for damage in report.damages],
         "lost": [_shape(damage) for damage in report.lost],
-    }
+    }  # fmt: skip
 
 
 def _shape(damage: Damage) -> dict[str, Any]:
@@ -96,17 +120,27 @@ def _shape(damage: Damage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell(out: Output, report: Report) -> None:
+def _tell(out: Output, report: Report, beside: str) -> None:
+    from pepys.store.media_blobs import remedy_for
+
     sizes = counted(report.blobs, "blob"), f"{report.bytes:,} bytes", counted(report.sessions, "session")
     told = ", ".join(sizes)
     if report.unreferenced:
         belong = "belongs" if report.unreferenced == 1 else "belong"
         told += f"; {counted(report.unreferenced, 'blob')} ({report.unreferenced_bytes:,} bytes) {belong} to nothing"
         told += " that opens" if report.damages else ""
+    if report.elsewhere:
+        told += f"; {counted(report.elsewhere, 'blob')} only at the remote"
+    if report.unreached:
+        out.warn(f"pepys: the remote could not be asked for what is not here: {report.unreached}")
+    if report.left:
+        were = "piece of film, sound or shots was" if report.left == 1 else "pieces of film, sound or shots were"
+        at = ", ".join(report.left_at)
+        out.warn(f"pepys: {report.left:,} {were} left at {at}; {remedy_for(at)}")
     for damage in report.lost:
         out.warn(f"pepys: lost earlier: {_where(damage)}: {damage.problem}")
     if not report.damages:
-        out.text(f"all whole: {told}")
+        out.text(f"all whole: {told}{beside}")
         return
     out.text(f"looked at {told}")
     for damage in report.damages:

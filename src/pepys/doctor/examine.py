@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pepys.doctor import engines, home
+from pepys.doctor import catalog, engines, home
 from pepys.doctor.away import away
 from pepys.doctor.devices import Sound
 from pepys.doctor.findings import Finding, missing
 from pepys.doctor.pictures import Pictures
+from pepys.doctor.remote import remote
 
 Check = Callable[[], Iterator[Finding]]
 
@@ -28,6 +29,8 @@ def checks(folder: Path, pictures: Pictures, sound: Sound) -> dict[str, Check]:
         "away": away,
         "codecs": engines.codecs,
         "database": engines.database,
+        "catalog": lambda: catalog.catalog(folder),
+        "remote": remote,
         "engines": engines.reading,
         "page": engines.page,
     }

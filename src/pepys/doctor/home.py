@@ -43,6 +43,7 @@ def key(home: Path) -> Iterator[Finding]:
     from pepys.store.keys import damaged_copies, is_store, open_keys
 
     where = master_key_path(config_dir())
+    problem = rights_problem(where)  # opening the home mends it
     try:
         kept = read_kept(where)
         if not is_store(home):
@@ -63,8 +64,12 @@ def key(home: Path) -> Iterator[Finding]:
         yield less("key", error.message, error.remedy)
     except PepysError as error:
         yield missing("key", error.message, error.remedy)
-    if problem := rights_problem(where):
-        yield less("key rights", problem, f"make it yours alone: chmod 600 {where}")
+    if problem:
+        if rights_problem(where):
+            yield less("key rights", problem, f"make it yours alone: chmod 600 {where}")
+        else:
+            remedy = "if somebody may have read it: pepys key change"
+            yield less("key rights", f"{problem}; it is yours alone now", remedy)
 
 
 def sockets(home: Path) -> Iterator[Finding]:

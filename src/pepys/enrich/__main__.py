@@ -97,8 +97,12 @@ def _run(store: Store, queue: WorkQueue, job: Job) -> None:
 
 
 def _index(store: Store) -> None:
-    with Catalog(store) as catalog:
-        catalog.refresh()
+    """Tell the catalog; its readers catch it up, so that no failure of it is one of the job."""
+    try:
+        with Catalog(store) as catalog:
+            catalog.refresh()
+    except PepysError as error:
+        _log(f"the catalog was not told: {error.code}", store)
 
 
 def _log(line: str, store: Store | None = None) -> None:

@@ -63,7 +63,7 @@ class StoredSession:
 
     def blob(self, blob: str) -> bytes:
         """The bytes of a blob, verified."""
-        return self._store.blobs.read(blob)
+        return self._store.media.read(self._session.id, blob)
 
     def items(self, stage: str) -> list[Item]:
         """What another stage has produced so far."""

@@ -9,8 +9,13 @@ format wrote. `at_ns` is axis time: nanoseconds since media time 0 on the sessio
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pepys.model.event_forms import encodable, fitting_fields, forms_of, refuse_unfit, to_json
+
+Fragment = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +141,16 @@ class SegmentSealed(Event):
     media_ns: int
     duration_ns: int
     at_ns: int
-    fragments: tuple[tuple[int, int, int, int], ...] = ()
+    fragments: Sequence[Fragment] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ShotTaken(Event):
     """A screenshot of `bytes` bytes. A repeat names the blob that it equals and stores nothing.
 
-    `trigger` says why it was taken (see `SHOT_TRIGGERS`), `app` and `title` what was in front both before and after its
-    pixels were read; of an excluded window `excluded` and no title. `near` tells a repeat that equals its blob but for
-    what carries no text (a cursor, a clock).
+    `trigger` says why it was taken, `app` and `title` what was in front both before and after its pixels were read; of
+    an excluded window `excluded` and no title. `near` tells a repeat that equals its blob but for what carries no text
+    (a cursor, a clock).
     """
 
     at_ns: int
@@ -154,7 +159,7 @@ class ShotTaken(Event):
     height: int
     repeat: bool = False
     bytes: int = 0
-    trigger: str = ""
+    trigger: str = ""  # start (of a span), interval, adaptive, focus, title, change or manual
     app: str = ""
     title: str = ""
     near: bool = False
@@ -217,7 +222,7 @@ class GapNoted(Event):
 
     start_ns: int
     end_ns: int | None
-    reason: str
+    reason: str  # pause, crash, device_lost, source_closed, disk_full, locked, suspended or forgotten
     track: str | None = None
     detail: str = ""
 
@@ -338,24 +343,13 @@ class SessionEnded(Event):
     at_ns: int
 
 
-_TYPES: Final[dict[str, type[Event]]] = {
-    kind.__name__: kind
-    for kind in (
-        SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
-        FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, WindowsNoted, InputCounted,
-        IdleNoted, NoteAdded, GapNoted, TrackHealth, Beat, SoundGraphSet,
-        SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, EventsLost, SessionEnded,
-    )
-}  # fmt: skip
-_to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_FIELDS: Final = {name: frozenset(f.name for f in fields(kind)) for name, kind in _TYPES.items()}
-
-SHOT_TRIGGERS: Final = ("start", "interval", "adaptive", "focus", "title", "change", "manual")
-"""Why a shot is taken; `start` is the first of a span."""
-
-GAP_REASONS: Final = (
-    "pause", "crash", "device_lost", "source_closed", "disk_full", "locked", "suspended", "forgotten",
-)  # fmt: skip
+_TYPES: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in (
+    SessionStarted, SpanStarted, AnchorNoted, SpanEnded, TrackStarted, CompositionSet, InitWritten, SegmentOpened,
+    FragmentWritten, SegmentSealed, ShotTaken, FocusChanged, WindowsNoted, InputCounted, IdleNoted, NoteAdded, GapNoted,
+    TrackHealth, Beat, SoundGraphSet, SoundAccounted, SoundCorrected, DeviceSwitched, LevelsNoted, EventsLost,
+    SessionEnded,
+)}  # fmt: skip
+_FORMS: Final = {name: forms_of(kind) for name, kind in _TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,15 +360,16 @@ class UnknownEvent(Event):
 
 
 def encode(event: Event) -> bytes:
-    """Write an event as compact JSON in UTF-8."""
+    """Write an event as compact JSON in UTF-8.
+
+    Raises:
+        ValueError: a field holds what `decode` would refuse.
+    """
     # Fields hold plain values only: `asdict`, which copies all of them deeply, takes longer than the rest.
     values = {name: getattr(event, name) for name in event.__dataclass_fields__}
-    return _to_json({"t": type(event).__name__, **values}).encode()
-
-
-def beginning(kind: type[Event]) -> bytes:
-    """How `encode` begins every event of that type: readers pass over types by it without reading what follows."""
-    return json.dumps({"t": kind.__name__}, separators=(",", ":"))[:-1].encode() + b","
+    if (forms := _FORMS.get(kind := type(event).__name__)) is not None:
+        refuse_unfit(kind, forms, values)
+    return to_json({"t": kind, **values}).encode()
 
 
 def decode(data: bytes) -> Event:
@@ -385,14 +380,21 @@ def decode(data: bytes) -> Event:
     """
     try:
         value = json.loads(data)
+        encodable(data, value)
+        return event_of(value)
+    except RecursionError as error:
+        raise ValueError(f"no event: {error}") from error
+
+
+def event_of(value: Any, fragments: Sequence[Fragment] | None = None) -> Event:
+    """The event of a parsed object, which is used up; `fragments` are given where they were not parsed with it."""
+    try:
         name = value.pop("t")
-        kind = _TYPES.get(name)
-        if kind is None:
+        if (kind := _TYPES.get(name)) is None:
             return UnknownEvent(str(name))
-        known = {key: item for key, item in value.items() if key in _FIELDS[name]}
-        for key in ("tags", "fragments", "sources", "windows"):
-            if key in known:
-                known[key] = tuple([tuple(item) if isinstance(item, list) else item for item in known[key]])
+        known = fitting_fields(_FORMS[name], value)
+        if fragments is not None and kind is SegmentSealed:
+            known["fragments"] = fragments
         return kind(**known)
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"no event: {error}") from error

@@ -14,16 +14,14 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
+from pepys.errors import NewerFormat
 from pepys.model.ids import is_blob_id, is_session_id
 
 FORMAT: Final = 1
 _END: Final = 2**63  # what a database keeps in a column; as wall time, the year 2262
+LATEST_NS: Final = _END - 1
 
 STATES: Final = ("recording", "interrupted", "completed", "deleted")
-
-
-class NewerFormat(ValueError):
-    """It was written by a later version, in a form that this one does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +88,16 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The small file that says which manifest is current; `previous` is the one it replaced."""
+    """The small file that says which manifest is current; `previous` is the one it replaced.
+
+    `edits` are those of the manifest, told once more: where that does not open, the name and the tags are still known.
+    """
 
     session: str
     sequence: int
     manifest: str
     previous: str | None = None
+    edits: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -113,7 +115,7 @@ def decode_manifest(data: bytes) -> Manifest:
     value = _object(_parsed(data), "a manifest")
     found = value.get("format")
     if type(found) is int and found > FORMAT:
-        raise NewerFormat(f"manifest format {found} needs a newer pepys; this one reads up to {FORMAT}")
+        raise NewerFormat.of("the manifest", found, FORMAT)
     try:
         value["chunks"] = tuple(ChunkRef(**_known(ChunkRef, _object(item, "a chunk"))) for item in value["chunks"])
         value["artifacts"] = tuple(
@@ -133,9 +135,14 @@ def decode_head(session: str, data: bytes) -> Head:
         ValueError: the bytes are no head.
     """
     value = _object(_parsed(data), "a head")
-    head = Head(session, value.get("sequence", -1), value.get("manifest", ""), value.get("previous"))
+    edits = _object(value.get("edits", {}), "the edits of a head")
+    head = Head(session, value.get("sequence", -1), value.get("manifest", ""), value.get("previous"), edits)
     if not (
-        _is_count(head.sequence) and _is_blob(head.manifest) and (head.previous is None or _is_blob(head.previous))
+        _is_count(head.sequence)
+        and _is_blob(head.manifest)
+        and (head.previous is None or _is_blob(head.previous))
+        and all(map(_is_text, edits))
+        and all(map(_is_blob, edits.values()))
     ):
         raise ValueError("no head")
     return head
@@ -182,7 +189,8 @@ def _is_blob(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     """Whether it is a text that UTF-8 can write: half of a surrogate pair is none."""
-    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+    # Most are ids: an hour's manifest holds three hundred texts.
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
 
 
 def _parsed(data: bytes) -> Any:

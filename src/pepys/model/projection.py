@@ -45,6 +45,8 @@ class _Fold:
     segments: dict[str, dict[int, Segment]] = field(default_factory=dict)
     shots: list[Shot] = field(default_factory=list)
     pictures: set[str] = field(default_factory=set)
+    shot_bytes: int = 0
+    beats: dict[str, ev.Beat] = field(default_factory=dict)
     focus: list[ev.FocusChanged] = field(default_factory=list)
     windows: list[Windows] = field(default_factory=list)
     inputs: list[InputCount] = field(default_factory=list)
@@ -59,11 +61,15 @@ class _Fold:
 
     def see(self, at_ns: int) -> None:
         """Everything that carries a time moves the end on."""
-        self.last_ns = max(self.last_ns, at_ns)
+        if at_ns > self.last_ns:
+            self.last_ns = at_ns
 
     def track(self, name: str) -> Track:
         """The track, made up where its own event is missing."""
-        return self.tracks.setdefault(name, Track(name, name.split(".", maxsplit=1)[0], ""))
+        found = self.tracks.get(name)
+        if found is None:
+            found = self.tracks[name] = Track(name, name.split(".", maxsplit=1)[0], "")
+        return found
 
 
 def _session_started(fold: _Fold, event: ev.SessionStarted) -> None:
@@ -149,9 +155,9 @@ def _shot_taken(fold: _Fold, event: ev.ShotTaken) -> None:
             event.near,
         )
     )
-    track = fold.track("shots")
+    fold.track("shots")
     if not repeat:
-        fold.tracks["shots"] = replace(track, shot_bytes=track.shot_bytes + event.bytes)
+        fold.shot_bytes += event.bytes
     fold.see(event.at_ns)
 
 
@@ -198,16 +204,16 @@ def _track_health(fold: _Fold, event: ev.TrackHealth) -> None:
 
 
 def _beat(fold: _Fold, event: ev.Beat) -> None:
-    fold.tracks[event.track] = replace(
-        fold.track(event.track), captured=event.captured, encoded=event.encoded, dropped=event.dropped
-    )
+    fold.track(event.track)
+    fold.beats[event.track] = event  # the last one counts, and there are thousands
     fold.see(event.at_ns)
 
 
 def _sound_graph_set(fold: _Fold, event: ev.SoundGraphSet) -> None:
     fold.sound_graph = event.graph
-    for node in event.graph.get("nodes", ()):
-        if isinstance(node, dict) and node.get("kind") in {"gain", "mix"}:
+    nodes = event.graph.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict) and node.get("kind") in ("gain", "mix"):
             params = node.get("params")
             fold.sound_set[str(node.get("name"))] = dict(params) if isinstance(params, dict) else {}
     fold.see(event.at_ns)
@@ -349,10 +355,13 @@ def _track(fold: _Fold, track: Track, gaps: list[Gap], spans: tuple[Span, ...]) 
         inits=tuple(inits[span] for span in sorted(inits)),
         segments=tuple(segment for segment in segments if segment.fragments),
         gaps=own,
+        shot_bytes=fold.shot_bytes if track.track == "shots" else 0,
     )
+    if (beat := fold.beats.get(track.track)) is not None:
+        whole = replace(whole, captured=beat.captured, encoded=beat.encoded, dropped=beat.dropped)
     if track.kind == "shots":
         # The last beat before a crash does not know of every shot, nor what the recorder after it took anew.
-        return replace(whole, captured=len(fold.shots) + track.dropped, encoded=len(fold.pictures))
+        return replace(whole, captured=len(fold.shots) + whole.dropped, encoded=len(fold.pictures))
     if track.kind != "audio":
         return whole
     crashed = frozenset(gap.start_ns for gap in gaps if gap.track is None and gap.reason == "crash")

@@ -6,9 +6,11 @@ These are the results of folding events and edits (`pepys.model.projection`); no
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pepys.model.events import Fragment
 from pepys.model.manifest import ArtifactRef
 
 
@@ -54,7 +56,7 @@ class Segment:
     media_ns: int
     duration_ns: int
     at_ns: int
-    fragments: tuple[tuple[int, int, int, int], ...] = ()
+    fragments: Sequence[Fragment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,8 @@ class Unread:
 
     Attributes:
         what: `events` (of a chunk, which a backup may bring back), `journal` (its records do not open), `lost` (events
-            that a recovery could not read: nobody can any more) or `edits`.
+            that a recovery could not read: nobody can any more), `edits`, or `manifest` (the newest one does not open:
+            what is told is from one before it).
         first: the number of the first event; 0 of edits.
         end: the number after the last.
         start_ns: axis time of what comes before them; 0 where nothing does.
@@ -257,6 +260,8 @@ class Unread:
     def __str__(self) -> str:
         if self.what == "edits":
             return f"edits of device {self.device}"
+        if self.what == "manifest":
+            return "the newest manifest, with what was changed last,"
         return f"events {self.first} to {self.end}" if self.first < self.end else f"events from {self.first} on"
 
 

@@ -11,15 +11,17 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pepys.errors import Damaged, NotFound, PepysError, StorageProblem
+from pepys.errors import AtRemote, Damaged, NotFound, PepysError, StorageProblem
 from pepys.limits import NS_PER_MS
 from pepys.media.remux import Span, write_mp4, write_wav
 from pepys.model.session import Segment, Session, Track
 from pepys.move.parts import Part
 from pepys.store import reader
+from pepys.store.ahead import ahead
 from pepys.store.handover import receive
 from pepys.store.store import Store
 
@@ -50,6 +52,7 @@ class _Source:
         self._store, self._session, self._meter = store, session, meter
         self.missing: dict[tuple[str, int], dict[str, Any]] = {}
         self.segments = 0
+        self._away: AtRemote | None = None
 
     def spans(self, parts: Sequence[Part]) -> list[Span]:
         """The spans of a line, each segment read when it is asked for."""
@@ -62,8 +65,8 @@ class _Source:
             return None
         segments = [segment for segment in track.segments if segment.span == number]
         try:
-            header = self._store.blobs.read(init.blob)
-        except (Damaged, NotFound) as error:
+            header = self._store.media.read(self._session.id, init.blob)
+        except (AtRemote, Damaged, NotFound) as error:
             # Nothing of the span can be read without it.
             for segment in segments:
                 self._lost(track, segment, error)
@@ -71,17 +74,24 @@ class _Source:
         return Span(header, self._fragments(track, segments))
 
     def _fragments(self, track: Track, segments: list[Segment]) -> Iterator[bytes]:
-        for segment in segments:
-            try:
-                data = _segment(self._store, self._session, track, segment)
-            except (Damaged, NotFound) as error:
-                self._lost(track, segment, error)
+        # The next ones are read and proven while this one is written.
+        for segment, found in zip(segments, ahead(segments, partial(self._read, track)), strict=True):
+            if isinstance(found, PepysError):
+                self._lost(track, segment, found)
             else:
                 self.segments += 1
-                yield data
+                yield found
             self._meter.add(segment.bytes)
 
+    def _read(self, track: Track, segment: Segment) -> bytes | PepysError:
+        try:
+            return _segment(self._store, self._session, track, segment)
+        except (AtRemote, Damaged, NotFound) as error:
+            return error
+
     def _lost(self, track: Track, segment: Segment, error: PepysError) -> None:
+        if isinstance(error, AtRemote):
+            self._away = error
         self.missing[track.track, segment.n] = {
             "track": track.track, "start_ms": segment.at_ns // NS_PER_MS,
             "end_ms": (segment.at_ns + segment.duration_ns) // NS_PER_MS, "problem": error.message,
@@ -91,9 +101,12 @@ class _Source:
         """See that anything was there.
 
         Raises:
+            AtRemote: nothing was, and some of it lies at a remote.
             Damaged: nothing was.
         """
         if self.missing and not self.segments:
+            if self._away is not None:
+                raise self._away
             problem = next(iter(self.missing.values()))["problem"]
             raise Damaged(f"nothing of it can be read: {problem}", "pepys verify tells what is lost")
 
@@ -140,7 +153,7 @@ def _segment(store: Store, session: Session, track: Track, segment: Segment) -> 
             # Sealed meanwhile: its name is known by now.
             fresh = reader.load(store, session.id).track(track.track)
             segment = next((part for part in fresh.segments if part.n == segment.n), segment) if fresh else segment
-    return store.blobs.read(segment.blob)
+    return store.media.read(session.id, segment.blob)
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pepys.clock import rfc3339
+from pepys.errors import ODD, Damaged, NewerFormat, odd
 from pepys.limits import NS_PER_MS
 from pepys.model.artifacts import (
     ScreenText,
@@ -52,6 +53,15 @@ def gather(store: Store, session: Session) -> Content:
     Raises:
         Damaged: an artifact is not what its name says.
     """
+    try:
+        return _gathered(store, session)
+    except NewerFormat:
+        raise
+    except ODD as error:
+        raise Damaged(f"an artifact of session {session.id}: {odd(error)}", "run pepys enrich again") from error
+
+
+def _gathered(store: Store, session: Session) -> Content:
     items: dict[str, list[dict[str, Any]]] = {}
     for ref in session.artifacts:
         if not ref.error:

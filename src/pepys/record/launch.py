@@ -19,7 +19,7 @@ from typing import Any
 from pepys import errors, limits
 from pepys.modules import module_words
 from pepys.record.spec import Order
-from pepys.store.files import private_file
+from pepys.store.files import make_folder, private_file
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ def launch(order: Order, log: Path) -> Launched:
     """
     ours, theirs = socket.socketpair()
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         with open(log, "ab", opener=private_file) as sink:
             process = subprocess.Popen(
                 module_words("pepys.record", str(theirs.fileno())),

@@ -14,7 +14,7 @@ from pathlib import Path
 from pepys.clock import Clock
 from pepys.errors import StorageProblem
 from pepys.record.spec import PROTOCOL
-from pepys.store.files import private_file
+from pepys.store.files import make_folder, private_file
 
 _START_FIELD = 19  # of /proc/<pid>/stat, counted after the command's closing parenthesis
 
@@ -40,7 +40,7 @@ def write_run_file(path: Path, session: str, socket: str, clock: Clock) -> RunFi
     """
     new = path.with_suffix(".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         pid = os.getpid()
         told = RunFile(session, pid, process_start(pid), clock.boot_id(), PROTOCOL, socket, place_of(path))
         with open(new, "w", encoding="utf-8", opener=private_file) as file:

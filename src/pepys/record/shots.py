@@ -32,7 +32,7 @@ _CURIOSITY_AT_FIRST: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a shot is taken (one of `SHOT_TRIGGERS`), and what was in front before and after its pixels were read."""
+    """Why a shot is taken (`events.ShotTaken`), and what was in front before and after its pixels were read."""
 
     trigger: str = ""
     app: str = ""

@@ -10,13 +10,13 @@ from typing import Any
 
 from pepys import limits
 from pepys.model.session import Session
-from pepys.review.texts import Texts
+from pepys.review.texts import AnyTexts
 from pepys.review.timespan import ms, wall_ns
 
 _TEXT_CHARS = 4_000
 
 
-def items(session: Session, texts: Texts, bucket: int) -> dict[str, Any]:
+def items(session: Session, texts: AnyTexts, bucket: int) -> dict[str, Any]:
     """The items of one bucket, `pepys.web.shapes_review.Items`; a bucket past the end is empty."""
     from_ms, to_ms = bucket * limits.BUCKET_MS, (bucket + 1) * limits.BUCKET_MS
     return {
@@ -44,7 +44,7 @@ def _shots(session: Session, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
     return {"at_ms": at_ms, "id": ids, "distinct": distinct, "trigger": triggers}
 
 
-def _transcript(texts: Texts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
+def _transcript(texts: AnyTexts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
     turns = [turn for turn in texts.transcript if from_ms <= turn.start_ms < to_ms]
     return {
         "track": [turn.track for turn in turns],
@@ -55,7 +55,7 @@ def _transcript(texts: Texts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
     }
 
 
-def _screen_text(session: Session, texts: Texts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
+def _screen_text(session: Session, texts: AnyTexts, from_ms: int, to_ms: int) -> dict[str, list[Any]]:
     """Text stands from its shot until a shot shows something else; the end of the span ends it too."""
     columns: dict[str, list[Any]] = {"at_ms": [], "end_ms": [], "shot": [], "text": []}
     shots = session.shots

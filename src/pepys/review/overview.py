@@ -16,7 +16,7 @@ from pepys import limits
 from pepys.model.session import Gap, Note, Session, Track
 from pepys.review.apps import Stretch, stretches
 from pepys.review.rows import Extras, poster, row_of_session
-from pepys.review.texts import Texts
+from pepys.review.texts import AnyTexts
 from pepys.review.timespan import gap_json, ms, wall_ns
 
 _APPS = 110
@@ -38,7 +38,7 @@ _IDLE = 120
 _CLOCK_STEPS = 20
 
 
-def overview(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
+def overview(session: Session, texts: AnyTexts, extras: Extras) -> dict[str, Any]:
     """The overview, `pepys.web.shapes_review.Overview`; what does not fit is told in smaller shares."""
     for share in _SHARES:
         told = _overview(session, texts, extras, share)
@@ -47,7 +47,7 @@ def overview(session: Session, texts: Texts, extras: Extras) -> dict[str, Any]:
     return told
 
 
-def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dict[str, Any]:
+def _overview(session: Session, texts: AnyTexts, extras: Extras, share: int) -> dict[str, Any]:
     summary = texts.summary
     buckets, bucket_ms = _buckets(session, texts)
     picture = poster(session)
@@ -74,7 +74,7 @@ def _overview(session: Session, texts: Texts, extras: Extras, share: int) -> dic
     }
 
 
-def _session(session: Session, texts: Texts, extras: Extras, share: int) -> dict[str, Any]:
+def _session(session: Session, texts: AnyTexts, extras: Extras, share: int) -> dict[str, Any]:
     summary = texts.summary.text if texts.summary else None
     row = row_of_session(session, extras, summary)
     # The overview's own lists say more than a row's, and each byte is sent once.
@@ -156,13 +156,13 @@ def _notes(notes: Sequence[Note], share: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _buckets(session: Session, texts: Texts) -> tuple[list[dict[str, int]], int]:
+def _buckets(session: Session, texts: AnyTexts) -> tuple[list[dict[str, int]], int]:
     """Counts of each kind by bucket; buckets are five minutes long, and empty ones are told too."""
     size = limits.BUCKET_MS
     kinds = (
         _count((ms(shot.at_ns) for shot in session.shots), size),
-        _count((turn.start_ms for turn in texts.transcript), size),
-        _count((ms(shot.at_ns) for shot in session.distinct_shots if shot.blob in texts.screen), size),
+        _count(texts.starts_ms, size),
+        _count((ms(shot.at_ns) for shot in session.distinct_shots if shot.blob in texts.shown), size),
     )
     last = max([ms(max(0, wall_ns(session) - 1)) // size, *(max(kind, default=0) for kind in kinds)])
     return [

@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from pepys import limits
-from pepys.errors import NotFound
+from pepys.errors import Damaged, NotFound
 from pepys.model.ids import is_session_id
 from pepys.model.manifest import ArtifactRef
 from pepys.model.session import Session
 from pepys.review.peaks import LevelLanes, peaks
-from pepys.review.texts import Texts, read_texts
+from pepys.review.texts import AnyTexts, StoredTexts, Texts
+from pepys.store.earlier import earlier
 from pepys.store.journal import journal_locked
-from pepys.store.reader import LiveView, load_artifact
+from pepys.store.reader import LiveView
 from pepys.store.store import Store
 
 
@@ -33,7 +34,7 @@ class _Place:
         self.stamp: object = None
         self.session: Session | None = None
         self.named: tuple[ArtifactRef, ...] = ()
-        self.texts = Texts()
+        self.texts: AnyTexts = Texts()
         self.lanes: LevelLanes | None = None
         self.lanes_stamp: object = None
 
@@ -57,18 +58,32 @@ class Shelf:
             stamp = _stamp(self.store, session_id)
             if place.session is None or place.stamp != stamp:
                 # What is written while this reads belongs to the next stamp: it is read again, never missed.
-                place.session, place.stamp = place.view.refresh(), stamp
+                place.session, place.stamp = self._refreshed(place, session_id), stamp
             session = place.session
         if session.state == "deleted":
             raise _not_found()
         return session
 
-    def texts(self, session: Session) -> Texts:
-        """What enrichment made of a session."""
+    def _refreshed(self, place: _Place, session_id: str) -> Session:
+        """The session now; of one whose newest manifest does not open what the one before tells."""
+        try:
+            return place.view.refresh()
+        except Damaged:
+            found = earlier(self.store, session_id)
+            if found is None:
+                raise
+            return found
+
+    def texts(self, session: Session) -> AnyTexts:
+        """What enrichment made of a session; its words are parsed when they are asked for.
+
+        Raises:
+            NotFound, Damaged: an artifact is missing or does not open.
+        """
         place = self._place(session.id)
         with place.lock:
             if place.named != session.artifacts:
-                place.texts = read_texts(self._artifacts(session))
+                place.texts = StoredTexts(self._artifacts(session))
                 place.named = session.artifacts
             return place.texts
 
@@ -99,11 +114,11 @@ class Shelf:
             for place in others[: max(0, len(others) + 1 - limits.REVIEW_LEVELS_SESSIONS)]:
                 place.lanes = None
 
-    def _artifacts(self, session: Session) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    def _artifacts(self, session: Session) -> Iterator[tuple[str, bytes]]:
         for ref in session.artifacts:
             if not ref.blob:
                 continue  # a unit that failed made nothing
-            yield ref.stage, load_artifact(self.store, ref)["items"]
+            yield ref.stage, self.store.blobs.read(ref.blob)
 
     def _place(self, session_id: str) -> _Place:
         if not is_session_id(session_id):

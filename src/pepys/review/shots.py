@@ -6,7 +6,7 @@ from typing import Any
 
 from pepys.errors import NotFound
 from pepys.model.session import Session, Shot
-from pepys.review.texts import Texts
+from pepys.review.texts import AnyTexts
 
 
 def find_shot(session: Session, shot_id: str) -> Shot:
@@ -26,7 +26,7 @@ def shot_type(data: bytes) -> str:
     return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else "image/png"
 
 
-def shot_text(shot: Shot, texts: Texts) -> dict[str, Any]:
+def shot_text(shot: Shot, texts: AnyTexts) -> dict[str, Any]:
     """The lines on a shot; boxes are shares of its width and height."""
     text = texts.screen.get(shot.blob)
     return {

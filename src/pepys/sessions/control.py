@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pepys import limits
 from pepys.clock import SystemClock, rfc3339
+from pepys.config import config_dir
 from pepys.errors import Busy, DeviceMissing, NotFound, PepysError
 from pepys.record.runfile import RunFile, place_of, read_run_file, still_runs
 from pepys.record.wire import Client, connect
@@ -106,10 +107,15 @@ def ask_host(home: Path, do: str, *, timeout_s: float | None = None, **args: Any
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """The status of whatever runs on the home, in the host's shape; `idle` when nothing does."""
+    """The status of whatever runs on the home, in the host's shape; `idle` when nothing does.
+
+    Raises:
+        StorageProblem: the home is gone: what would be told is of the disk below.
+    """
     try:
         told = ask_host(home, "status", timeout_s=limits.STATUS_S)
     except NoHost:
+        _refuse_gone(home)
         told = {}
     if told and "host" not in told:
         told["notices"] = [*(told.get("notices") or ()), {"kind": "no_host", "text": _hostless(home)}]
@@ -132,6 +138,17 @@ def status_of(home: Path) -> dict[str, Any]:
         "last": told.get("last"),
         **{name: told[name] for name in _TOLD_BESIDES if name in told},
     }
+
+
+def _refuse_gone(home: Path) -> None:
+    """Say of a home that there was that it is gone; loads the store only where none is there and there were some."""
+    if (home / "keys").is_dir() or not (config_dir() / "homes").exists():
+        return
+    from pepys.store.keys import is_store
+    from pepys.store.store import refuse_gone
+
+    if not is_store(home):
+        refuse_gone(home, config_dir())
 
 
 def start_session(home: Path, hear: Callable[[dict[str, Any]], None], **request: Any) -> dict[str, Any]:

@@ -120,10 +120,12 @@ def remove_session(library: Library, text: str) -> int:
     Raises:
         NotFound: no session has that id.
         Busy: it is being recorded.
+        Partial: it is deleted, but not all that it had could be freed.
     """
-    freed = remove(library.store, resolve(library, text))
-    library.catalog.refresh_rows()
-    return freed
+    try:
+        return remove(library.store, resolve(library, text))
+    finally:
+        library.catalog.refresh_rows()
 
 
 def _note_edit(library: Library, session: str, note: str, at: str | None, kind: str) -> tuple[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pepys.errors import Busy, StorageProblem
+from pepys.store.files import make_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -27,7 +28,7 @@ class HostLock:
     def __init__(self, folder: Path) -> None:
         path = folder / "host.lock"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         except OSError as error:
             raise StorageProblem(

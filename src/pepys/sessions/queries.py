@@ -14,11 +14,12 @@ from typing import Any, Self
 from pepys import limits
 from pepys.clock import Clock, rfc3339
 from pepys.enrich.state import enrichment_state
-from pepys.errors import Damaged, PepysError, StorageProblem
+from pepys.errors import ODD, Damaged, PepysError, StorageProblem
 from pepys.model.session import Gap, Session, Track
 from pepys.sessions.activity_shape import activity_shape, shots_shape
 from pepys.sessions.sound_shape import graph_shape, sound_shape
 from pepys.store.catalog import Catalog, resolve_session
+from pepys.store.earlier import load_if_possible
 from pepys.store.journal import journal_locked
 from pepys.store.reader import load
 from pepys.store.recover import recover
@@ -70,7 +71,7 @@ def recover_dead(store: Store) -> None:
     if store.writable:
         for session in store.journal_sizes():
             if not journal_locked(store.journal_path(session)):
-                with contextlib.suppress(PepysError, OSError):
+                with contextlib.suppress(PepysError, OSError, *ODD):
                     recover(store, session)
 
 
@@ -138,7 +139,7 @@ def show_session(library: Library, text: str) -> dict[str, Any]:
         NotFound: no session has that id.
     """
     recover_dead(library.store)
-    session = load(library.store, resolve(library, text))
+    session = load_if_possible(library.store, resolve(library, text))
     library.catalog.refresh_rows()
     row = library.catalog.get(session.id)
     shape = {**session_shape(session), "bytes_on_disk": row.bytes_on_disk, "summary": row.summary or None}

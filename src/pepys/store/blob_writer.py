@@ -1,8 +1,9 @@
 """A blob while it grows: an open file of sealed frames that gets its name when it is sealed.
 
-Invariants: what `sync` returned from survives a kill and a power cut; the file is never written twice; between the
-moment that the file gets its name and the moment that something refers to it, a note beside the open files
-(`<name>.sealed`) tells recovery which blob it became.
+Invariants: what `sync` returned from survives a kill and a power cut; the file is never written twice; from the moment
+that it is a blob until something durable refers to that, recovery can tell which blob it became: the file has both
+names, or, where a file system gives none a second one, a note beside the open files (`<name>.sealed`) tells it. What
+is sealed goes through room of one frame, so that memory does not grow with what is appended.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from blake3 import blake3
 from pepys.errors import StorageProblem
 from pepys.limits import BLOB_BYTES, SEALED_FRAME_BYTES
 from pepys.store.disk import DISK, NEW, Disk
-from pepys.store.files import make_folder, replace_file, storage_errors, write_all
-from pepys.store.sealing import HEADER_BYTES, Sealer, header
+from pepys.store.files import make_folder, storage_errors, write_all
+from pepys.store.sealing import FRAME_OVERHEAD, HEADER_BYTES, Sealer, header
 from pepys.store.trigger import reach
 
 MAGIC: Final = b"PPBL"
@@ -32,23 +33,26 @@ class BlobWriter:
         self,
         path: Path,
         keys: tuple[bytes, bytes],
-        place: Callable[[Path, str], None],
+        name: Callable[[Path, str], None],
         *,
-        lasting: bool = True,
+        blob: str | None = None,
         disk: Disk = DISK,
     ) -> None:
-        """Open `path`, which must not exist; `keys` are (id key, blob key), `place` names a finished file.
+        """Open `path`, which must not exist; `keys` are (id key, blob key), `name` gives a finished file its blob's.
 
-        Where nobody will look for `path` after a power cut, it need not be `lasting`: that saves a sync.
+        Where it is known which `blob` comes of it, that is not found out again, and nobody will look for `path` after
+        a power cut: that saves a sync.
         """
         self.name = path.name
         self.offset = 0
         self._path = path
-        self._place = place
+        self._give_name = name
         self._disk = disk
-        self._hash = blake3(key=keys[0])
+        self._blob = blob
+        self._hash = None if blob is not None else blake3(key=keys[0])
         self._sealer = Sealer(keys[1], INFO)
         self._file_bytes = HEADER_BYTES
+        self._room = memoryview(bytearray(SEALED_FRAME_BYTES + FRAME_OVERHEAD))
         self._broken = self._lost = False
         self._unsynced = True
         with storage_errors(path):
@@ -56,9 +60,9 @@ class BlobWriter:
             self._fd: int | None = disk.open(path, NEW)
             try:
                 write_all(self._fd, header(MAGIC, self._sealer.salt), disk)
-                if lasting:  # the name must be durable before anything in the file is called so
+                if blob is None:  # the name must be durable before anything in the file is called so
                     disk.sync_folder(path.parent)
-            except OSError:
+            except BaseException:
                 self.discard()
                 raise
         reach("blob.opened")
@@ -76,21 +80,25 @@ class BlobWriter:
         if self._broken:
             raise StorageProblem(f"the blob {self.name} took no more after a failed write", "begin another segment")
         start, fd = self.offset, self._descriptor()
-        pieces = [data[at : at + SEALED_FRAME_BYTES] for at in range(0, len(data), SEALED_FRAME_BYTES)]
-        sealed = b"".join(self._sealer.seal(piece) for piece in pieces)
+        view, file_bytes = memoryview(data), self._file_bytes
+        content = None if self._hash is None else self._hash.copy()
+        if content is not None:
+            content.update(data)
         self._unsynced = True
         with storage_errors(self._path):
             try:
-                write_all(fd, sealed, self._disk)
-            except OSError:
+                for at in range(0, len(data), SEALED_FRAME_BYTES):
+                    sealed = self._sealer.seal_into(view[at : at + SEALED_FRAME_BYTES], self._room)
+                    write_all(fd, sealed, self._disk)
+                    file_bytes += len(sealed)
+                # In one step: an interrupt comes before all of it or after.
+                self._hash, self.offset, self._file_bytes = content, start + len(data), file_bytes
+            except BaseException:
                 # The numbers of these frames are used up: nothing more may follow, and nothing torn may stay.
                 self._broken = self._lost = True
                 self._disk.truncate(fd, self._file_bytes)
                 self._lost = False
                 raise
-        self._hash.update(data)
-        self.offset += len(data)
-        self._file_bytes += len(sealed)
         reach("blob.appended")
         return start
 
@@ -114,15 +122,15 @@ class BlobWriter:
             StorageProblem: the disk failed, now or in a `sync` before; the open file is then left to recovery.
         """
         self._refuse_lost()
-        blob = f"b3-{self._hash.hexdigest()}"
+        blob = self._blob if self._hash is None else f"b3-{self._hash.hexdigest()}"
+        assert blob is not None
         with storage_errors(self._path):
             fd = self._descriptor()
             if self._unsynced:  # a sync of nothing is still an order to the disk to empty its own memory
                 self._sync(fd)
             self._disk.close(fd)
             self._fd = None
-            replace_file(intent_path(self._path), blob.encode("ascii"), "blob.intent", self._disk)
-            self._place(self._path, blob)
+            self._give_name(self._path, blob)
         reach("blob.sealed")
         return blob
 
@@ -153,8 +161,3 @@ class BlobWriter:
         if self._fd is None:
             raise ValueError(f"the blob {self.name} is sealed or discarded")
         return self._fd
-
-
-def intent_path(path: Path) -> Path:
-    """The note that tells which blob an open file became."""
-    return path.with_name(f"{path.name}.sealed")

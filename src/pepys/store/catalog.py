@@ -2,34 +2,32 @@
 
 `refresh` finds by `stamps` what moved since its row was made and indexes it again: first the rows, newest first, so
 that every list is whole, then their text. Each session is a transaction; what a kill leaves undone, the next call goes
-on with. A catalog that is missing, damaged or of a newer version is made anew; where the home cannot be written, it is
-made in memory. Reading is literal SQL: importing SQLAlchemy takes longer than a whole `pepys list`. Safe to share
-between threads, one call at a time.
+on with. `catalog_database` says where it lies, `catalog_holding` what is done where that is missing, damaged or away.
+Asking is literal SQL that SQLite and PostgreSQL take alike: importing SQLAlchemy takes longer than a whole `pepys
+list`. Safe to share between threads, one call at a time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Set
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import Final, TypeVar
 
 from pepys.errors import Damaged, NotFound, StorageProblem
-from pepys.store import database as db
 from pepys.store import stamps
+from pepys.store.catalog_database import CatalogDatabase, CatalogUnreachable, CatalogUnusable, Rows
+from pepys.store.catalog_holding import Holding
 from pepys.store.documents import Document
 from pepys.store.index import index_row, read_texts
-from pepys.store.listing import Listed, Question, beginning, one, unique
+from pepys.store.listing import Listed, Question, beginning, one, stored_ns, unique
 from pepys.store.row import Row, from_columns, storable, to_columns
-from pepys.store.search import Filters, FtsIndex, Hit
+from pepys.store.search import Filters, Hit
 from pepys.store.store import Store
-from pepys.store.versions import VERSIONS
 
 _Answer = TypeVar("_Answer")
 Progress = Callable[[int, int], None]
 """Told `(done, total)` of sessions."""
-Rows = list[tuple[Any, ...]]
 Ids = list[str]
 Hits = list[Hit]
 _LAST: Final = "last"
@@ -42,17 +40,20 @@ class Catalog:
 
     Attributes:
         store: whose.
+        held: the database it works on.
         unread: of the sessions that `refresh` indexed, those of which a part did not open, with what that was.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, elsewhere: bool = True) -> None:
+        """Open nothing yet.
+
+        Args:
+            store: whose catalog.
+            elsewhere: whether a server that cannot be used gives way to the file in the home, or is an error.
+        """
         self.store = store
         self.unread: dict[str, str] = {}
-        self._path = store.database_path("catalog")
-        self._connection: db.Connection | None = None
-        self._inode: tuple[int, int] | None = None
-        self._memory = False
-        self._anew = False  # made anew in place of one that did not open, and not filled yet
+        self.held = Holding(store, elsewhere=elsewhere)
         self._lock = threading.RLock()
 
     def __enter__(self) -> Catalog:
@@ -64,9 +65,7 @@ class Catalog:
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection, self._inode, self._memory = None, None, False
+            self.held.close()
 
     # --- keeping up
 
@@ -115,59 +114,36 @@ class Catalog:
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "id")
         statement = f"INSERT INTO sessions ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {changes}"
         tags = [(tag, row.started_wall_ns, row.id) for tag in sorted({storable(tag) for tag in row.tags})]
-        with self._lock, db.transaction(self._open(), "catalog"):
-            connection = self._open()
-            connection.execute(statement, tuple(columns.values()))
-            connection.execute("DELETE FROM session_tags WHERE session = ?", (row.id,))
-            connection.executemany("INSERT INTO session_tags (tag, started_wall_ns, session) VALUES (?, ?, ?)", tags)
+        with self._changing("catalog") as database:
+            database.change(statement, tuple(columns.values()))
+            database.change("DELETE FROM session_tags WHERE session = ?", (row.id,))
+            database.executemany("INSERT INTO session_tags (tag, started_wall_ns, session) VALUES (?, ?, ?)", tags)
             if documents is not None:
-                self._tell(row.id, row.started_wall_ns, stamp, documents)
+                _tell(database, row.id, row.started_wall_ns, stamp, documents)
 
     def write_text(self, session: str, started_wall_ns: int, stamp: str, documents: Iterable[Document]) -> None:
         """Replace a session's documents, unless its row has another stamp by now."""
-        with self._lock, db.transaction(self._open(), "catalog.text"):
-            self._tell(session, started_wall_ns, stamp, documents)
+        with self._changing("catalog.text") as database:
+            _tell(database, session, started_wall_ns, stamp, documents)
 
     def remove(self, session: str) -> None:
         """Drop what is known of a session."""
-        with self._lock, db.transaction(self._open(), "catalog"):
-            self._open().execute("DELETE FROM sessions WHERE id = ?", (session,))
-            self._open().execute("DELETE FROM session_tags WHERE session = ?", (session,))
-            FtsIndex(self._open()).forget(session)
+        with self._changing("catalog") as database:
+            database.change("DELETE FROM sessions WHERE id = ?", (session,))
+            database.change("DELETE FROM session_tags WHERE session = ?", (session,))
+            database.search().forget(session)
 
-    def _tell(self, session: str, started_wall_ns: int, stamp: str, documents: Iterable[Document]) -> None:
-        told = self._open().execute(
-            "UPDATE sessions SET text_stamp = stamp WHERE id = ? AND stamp = ?", (session, stamp)
-        )
-        if told.rowcount == 1:
-            FtsIndex(self._open()).index(session, started_wall_ns, documents)
+    @contextlib.contextmanager
+    def _changing(self, point: str) -> Iterator[CatalogDatabase]:
+        with self._lock:
+            database = self.held.open()
+            with database.transaction(point):
+                yield database
 
     def clear(self) -> None:
         """Empty the catalog, in place where that can be done: other processes may have it open."""
         with self._lock:
-            try:
-                db.empty_database(self._open(), "catalog")
-            except db.DatabaseError:
-                self._delete()
-
-    def _delete(self) -> None:
-        self.close()
-        db.delete_database(self.store, "catalog")
-
-    def _renew(self) -> None:
-        """Begin anew after the file opened, but was damaged inside; in memory where it cannot be replaced."""
-        if self._memory:
-            raise StorageProblem("the catalog in memory is damaged", "run it again; the memory may be faulty")
-        mine = self._inode
-        self.close()
-        if not self.store.writable:
-            self._to_memory()
-        elif mine == _inode(self._path):
-            # Another process may have replaced it meanwhile: that one is not to be deleted again.
-            try:
-                db.delete_database(self.store, "catalog")
-            except (StorageProblem, OSError):
-                self._to_memory()
+            self.held.begin()
 
     # --- asking
 
@@ -218,40 +194,45 @@ class Catalog:
         tag: str | None = None, from_ns: int | None = None, to_ns: int | None = None, limit: int = 50,
     ) -> Hits:  # fmt: skip
         """Moments in which every term of the query is found; `from_ns` and `to_ns` are wall times."""
-        filters = Filters(session, kind, app, tag, from_ns, to_ns)
-        return self._ask(lambda connection: FtsIndex(connection).search(query, filters, limit))
+        filters = Filters(session, kind, app, tag, stored_ns(from_ns), stored_ns(to_ns))
+        return self._ask(lambda database: database.search().search(query, filters, limit))
 
     # --- within
 
     def _keep_up(self, text: bool, progress: Progress | None, among: Set[str] | None = None) -> Ids:
         """Index the rows, or the text, that are behind; in memory where that cannot be written."""
+        renewed = False
         with self._lock:
-            try:
-                return self._index(text, progress, among)
-            except (db.OperationalError, StorageProblem):
-                if self._memory:
-                    raise
-                # A full disk or one that turned read-only: what is asked for can still be answered.
-                self._to_memory()
-            except db.DatabaseError:
-                self._renew()
-            return self._index(text, progress, None)
+            while True:  # each turn ends, renews once, or goes on at another place, of which there are few
+                try:
+                    return self._index(text, progress, among)
+                except CatalogUnreachable as error:
+                    # A full disk or one that turned read-only: what is asked for can still be answered.
+                    self.held.move(error)
+                except CatalogUnusable as error:
+                    if renewed:
+                        raise _lost(error) from error
+                    self.held.renew()
+                    renewed = True
+                among = None
 
     def _index(self, text: bool, progress: Progress | None, among: Set[str] | None) -> Ids:
         behind = self._untold() if text else self._moved(among)
-        if behind and not self._memory and not self.store.writable:
-            self._to_memory()
-        if self._anew:
-            if text:
-                self._index(False, None, None)  # text is nothing without its rows
-            behind = self._untold() if text else self._moved()
+        if behind and not self.held.open().writable:
+            self.held.move(CatalogUnreachable(f"{self.store.path} cannot be written", "make it writable for you"))
+            return self._index(text, progress, None)
         if text:
+            if self.held.anew:
+                self._index(False, None, None)  # text is nothing without its rows
+                behind = self._untold()
             self._index_texts(behind, progress)
             return list(behind)
         for done, (session, stamp) in enumerate(behind.items()):
             self._index_row(session, stamp)
             if progress:
                 progress(done + 1, len(behind))
+        # Not before: what failed on the way lacks rows, and whoever asks next is to look again.
+        self.held.anew = False
         return list(behind)
 
     def _index_row(self, session: str, stamp: str | None) -> None:
@@ -273,94 +254,62 @@ class Catalog:
 
     def _untold(self) -> dict[str, str | None]:
         """The sessions whose text is behind, with their rows' stamps, oldest first: the newest is to come last."""
-        return dict(self._ready().execute(_UNTOLD).fetchall())
+        return dict(self.held.ready().execute(_UNTOLD))
 
     def _moved(self, among: Set[str] | None = None) -> dict[str, str | None]:
         """The sessions whose row is behind (`stamps.compare`), newest first, with their stamps; None: it is gone."""
-        known: dict[str, int] = dict(self._ready().execute(_MOVED).fetchall())
-        self._anew = False
-        rows = self._ready().execute
-        question = "SELECT stamp FROM sessions WHERE id = ?"
-        moved, same = stamps.compare(self.store, known, lambda one: rows(question, (one,)).fetchone(), among)
+        known: dict[str, int] = dict(self.held.ready().execute(_MOVED))
+        among = None if self.held.anew else among
+        question = self.held.ready().execute
+
+        def stamp_of(session: str) -> tuple[str] | None:
+            rows = question("SELECT stamp FROM sessions WHERE id = ?", (session,)) if session in known else []
+            return (rows[0][0],) if rows else None
+
+        moved, same = stamps.compare(self.store, known, stamp_of, among)
         self._remember(same)
         return moved
 
     def _remember(self, same: stamps.Same) -> None:
         """Keep what was looked at closely and had not moved from being looked at so closely again."""
-        if not same or self._memory or not self.store.writable:
+        if not same or not self.held.open().writable:
             return
         # Nothing is lost without: a full disk is no reason not to list.
-        with contextlib.suppress(db.OperationalError), db.transaction(self._open(), "catalog.glance"):
-            self._open().executemany("UPDATE sessions SET glance = ? WHERE id = ? AND stamp = ?", same)
+        with contextlib.suppress(CatalogUnreachable), self._changing("catalog.glance") as database:
+            database.executemany("UPDATE sessions SET glance = ? WHERE id = ? AND stamp = ?", same)
 
     def _read(self, question: Question) -> Rows:
-        def read(connection: db.Connection) -> Rows:
-            rows: Rows = connection.execute(*question).fetchall()
-            return rows
+        return self._ask(lambda database: database.execute(*question))
 
-        return self._ask(read)
-
-    def _ask(self, question: Callable[[db.Connection], _Answer]) -> _Answer:
-        """Put a question; where the file turns out to be damaged, once more to a catalog made anew."""
+    def _ask(self, question: Callable[[CatalogDatabase], _Answer]) -> _Answer:
+        """Put a question; where what is there turns out to be damaged, once more to a catalog made anew."""
         with self._lock:
             try:
-                connection = self._ready()
-                if not self._anew:
-                    return question(connection)
-            except db.OperationalError:
-                raise
-            except db.DatabaseError:
-                self._renew()
+                database = self.held.ready()
+                if not self.held.anew:
+                    return question(database)
+            except CatalogUnreachable as error:
+                self.held.move_reader(error)
+            except CatalogUnusable:
+                self.held.renew()
             self.refresh()
-            return question(self._ready())
-
-    def _ready(self) -> db.Connection:
-        """An open connection to a catalog of this version; one that is broken is made anew, in memory if need be."""
-        with contextlib.suppress(StorageProblem):
             try:
-                return self._open()
-            except db.DatabaseError:
-                self.close()
-            if self.store.writable:
-                self._delete()
-                self._anew = True
-                return self._open()
-        self._to_memory()
-        return self._connection
+                return question(self.held.ready())
+            except CatalogUnusable as error:
+                raise _lost(error) from error
 
-    def _open(self) -> db.Connection:
-        if self._connection is not None:
-            if self._memory or self._inode == _inode(self._path):
-                return self._connection
-            # Somebody deleted the file: what this connection shows is nobody's any more.
-            self.close()
-        if not self.store.writable:
-            self._open_for_reading()
-            return self._connection
-        try:
-            connection = db.open_database(self.store, "catalog")
-        except Damaged as error:
-            raise db.DatabaseError(error.message) from error
-        self._connection, self._inode = connection, _inode(self._path)
-        return connection
 
-    def _open_for_reading(self) -> None:
-        key = self.store.keys.database_key("catalog")
-        for mode in ("ro", "immutable"):
-            with contextlib.suppress(db.DatabaseError):
-                if self._path.exists():
-                    connection = db.connect(self._path, key, mode)
-                    if db.version_of(connection) != VERSIONS["catalog"]:
-                        connection.close()
-                        break
-                    self._connection, self._inode = connection, _inode(self._path)
-                    return
-        self._to_memory()
+def _lost(error: CatalogUnusable) -> StorageProblem:
+    """What remains to be said of a catalog that was made anew and is unusable again."""
+    return StorageProblem(f"the catalog was made anew and does not work: {error}", "try again; then pepys rebuild")
 
-    def _to_memory(self) -> None:
-        self.close()
-        self._connection, self._memory, self._anew = db.connect_memory(), True, True
-        db.make_tables(self._connection, "catalog")
+
+def _tell(
+    database: CatalogDatabase, session: str, started_wall_ns: int, stamp: str, documents: Iterable[Document]
+) -> None:
+    told = database.change("UPDATE sessions SET text_stamp = stamp WHERE id = ? AND stamp = ?", (session, stamp))
+    if told == 1:
+        database.search().index(session, started_wall_ns, documents)
 
 
 def resolve_session(store: Store, text: str) -> str:
@@ -387,11 +336,3 @@ def resolve_session(store: Store, text: str) -> str:
             raise NotFound("there is no session yet", "record one: pepys record")
         return found
     return unique(text, [session for session in ids if text and session.startswith(text.lower()) and is_there(session)])
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        seen = path.stat()
-    except FileNotFoundError:
-        return None
-    return seen.st_dev, seen.st_ino

@@ -19,16 +19,23 @@ Write = Callable[[tuple[Event, ...]], None]
 
 
 class _Waiting:
-    """One caller: what it brought, and what it is told."""
+    """One caller: what it brought, and what it is told; whose turn it leads, and who leads after it."""
 
-    __slots__ = ("done", "error", "events", "leads")
+    __slots__ = ("done", "error", "events", "following", "leads", "turn")
 
     def __init__(self, events: tuple[Event, ...]) -> None:
         self.events = events
         self.error: BaseException | None = StorageProblem("the event was not written", "give it again")
         self.leads = False
+        self.turn: list[_Waiting] = []
+        self.following: _Waiting | None = None
         self.done = threading.Lock()
         self.done.acquire()
+
+    def wake(self) -> None:
+        """End its waiting, if it does wait."""
+        if self.done.locked():
+            self.done.release()
 
 
 class GroupCommit:
@@ -49,57 +56,60 @@ class GroupCommit:
             ValueError: one of them cannot be written at all; those of others are not concerned.
         """
         mine = _Waiting(events)
-        with self._lock:
-            self._queue.append(mine)
-            mine.leads = not self._led
-            self._led = True
-        if not mine.leads:
-            self._wait(mine)
-        if mine.leads:
-            self._lead(mine)
+        try:
+            with self._lock:
+                self._queue.append(mine)
+                mine.leads = not self._led
+                self._led = True
+            if not mine.leads:
+                mine.done.acquire()
+            if mine.leads:
+                self._lead(mine)
+        finally:
+            self._finish(mine)
         if mine.error is not None:
             raise mine.error
 
-    def _wait(self, mine: _Waiting) -> None:
-        try:
-            mine.done.acquire()
-        except BaseException:
-            # An interrupt of this thread must not leave the others without one who leads.
-            with self._lock:
-                leads = mine.leads
-                if not leads and mine in self._queue:
-                    self._queue.remove(mine)
-            if leads:
-                self._lead(mine)
-            raise
-
     def _lead(self, mine: _Waiting) -> None:
         """One turn: everything that waits now."""
-        with self._lock:
-            turn, self._queue = self._queue, []
         try:
-            self._serve(turn)
+            with self._lock:
+                mine.turn, self._queue = self._queue, []
+            self._serve(mine.turn)
         except BaseException as problem:
-            for one in turn:
+            for one in mine.turn:
                 if one.error is not None:
                     one.error = _told(problem)
-            if isinstance(problem, Exception):
-                mine.error = problem
-            else:
+            if not isinstance(problem, Exception):
                 # An interrupt is this thread's, whatever became of its events.
                 raise
-        finally:
-            with self._lock:
-                following = self._queue[0] if self._queue else None
-                self._led = following is not None
-                if following is not None:
-                    following.leads = True
-            # The disk is kept busy first.
-            if following is not None:
-                following.done.release()
-            for one in turn:
-                if one is not mine:
-                    one.done.release()
+            mine.error = problem
+
+    def _finish(self, mine: _Waiting) -> None:
+        """Leave nobody waiting for this thread: an interrupt may come between any two steps, also of this."""
+        try:
+            self._let_go(mine)
+        except BaseException:
+            self._let_go(mine)
+            raise
+
+    def _let_go(self, mine: _Waiting) -> None:
+        """Let the next one lead, if this one does, and tell those of its turn. Done twice it does the same."""
+        with self._lock:
+            if mine in self._queue:
+                self._queue.remove(mine)
+            if mine.leads:
+                mine.following = self._queue[0] if self._queue else None
+                if mine.following is not None:
+                    mine.following.leads = True
+                self._led = mine.following is not None
+                mine.leads = False
+        # The disk is kept busy first.
+        if mine.following is not None:
+            mine.following.wake()
+        for one in mine.turn:
+            if one is not mine:
+                one.wake()
 
     def _serve(self, turn: list[_Waiting]) -> None:
         try:

@@ -149,8 +149,13 @@ class Disk:
         about("replace", target)
         source.replace(target)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name, which must be new; not every file system can."""
+        about("link", target)
+        os.link(source, target)
+
     def unlink(self, path: Path) -> None:
-        """Delete a file."""
+        """Delete a file, or one of its names."""
         about("unlink", path)
         path.unlink()
 

@@ -67,7 +67,7 @@ def documents(session: Session, artifacts: Iterable[Artifact]) -> Iterator[Docum
     contents, apps = list(artifacts), _Apps(session)
     yield from _own(session, apps)
     for stage, content in contents:
-        for item in content.get("items", ()):
+        for item in _items(content):
             try:
                 if stage == "transcript":
                     yield _spoken(item, apps)
@@ -84,13 +84,18 @@ def summary_line(artifacts: Iterable[Artifact]) -> str:
     """One line that tells what the session was about, if a summary was made."""
     for stage, content in artifacts:
         if stage == "summary":
-            for item in content.get("items", ()):
+            for item in _items(content):
                 try:
                     summary: Summary = summary_from_json(item)
-                except (KeyError, TypeError):
+                except _WRONG:
                     continue
                 return " ".join((summary.text or summary.title).split())
     return ""
+
+
+def _items(content: dict[str, Any]) -> list[Any]:
+    found = content.get("items")
+    return found if isinstance(found, list) else []
 
 
 def _own(session: Session, apps: _Apps) -> Iterator[Document]:
@@ -120,7 +125,7 @@ def _screen_texts(artifacts: Iterable[Artifact]) -> dict[str, _Lines]:
     """Of each shot's blob the lines of its text, joined, and their boxes."""
     found: dict[str, _Lines] = {}
     for stage, content in artifacts:
-        for item in content.get("items", ()) if stage == "screen_text" else ():
+        for item in _items(content) if stage == "screen_text" else ():
             try:
                 lines = item["lines"]
                 text = "\n".join([clean_text(line["text"]).replace("\n", " ") for line in lines])

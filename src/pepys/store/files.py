@@ -2,7 +2,8 @@
 
 Invariants: `replace_file` leaves the old content or the new one, never a mixture, and the new one is durable when it
 returns. A lock is gone with the process that held it. Operating system errors that a user can act on become
-`StorageProblem`.
+`StorageProblem`. Of a home that this process has opened no folder is made once it is gone: on the disk below the one
+that was unmounted nothing of it begins.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,6 +23,10 @@ from pepys.store.disk import DISK, LOCK, NEW, Disk, NoFile
 from pepys.store.trigger import reach
 
 _LOOK_NS: Final = 20_000_000
+_ROOTS: Final = ("keys", "heads", "journals")
+"""A home has one of these folders, or it is not there."""
+_OPENED: Final[set[Path]] = set()
+"""The homes that this process has opened."""
 _REMEDIES: Final = {
     errno.ENOSPC: "free some space on this disk, or choose another folder with --home",
     errno.EDQUOT: "free some of your quota, or choose another folder with --home",
@@ -47,16 +53,38 @@ def storage_errors(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except NoFile as error:
-        raise Damaged(f"{path} is no file: {error.strerror}", "move it away, and restore the file") from error
+        raise Damaged(f"{path} is no file", f"move it away ({moved_away(path)}), and restore the file") from error
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "see that the folder exists, is yours and has space")
         raise StorageProblem(f"{path}: {error.strerror or error}", remedy) from error
 
 
+def moved_away(path: Path) -> str:
+    """The command that moves what has a file's name out of the way, as a user types it."""
+    return f"mv {shlex.quote(str(path))} ~/"
+
+
+def stays(home: Path) -> None:
+    """A home was opened: from now on none of its folders is made where it is no more."""
+    _OPENED.add(home)
+
+
+def begins(home: Path) -> None:
+    """A home is to be made at a place where another may have been."""
+    _OPENED.discard(home)
+
+
 def make_folder(folder: Path, disk: Disk = DISK) -> None:
-    """Make a folder, private to the user, and its parents; make their names durable."""
+    """Make a folder, private to the user, and its parents; make their names durable.
+
+    Raises:
+        StorageProblem: it cannot be made, or is one of a home that was opened here and is gone.
+    """
     if disk.is_folder(folder):
         return
+    for home in (folder, *folder.parents):
+        if home in _OPENED and not any(disk.is_folder(home / name) for name in _ROOTS):
+            raise StorageProblem(f"the home {home} is gone", "mount its disk again, or move it back")
     with storage_errors(folder):
         make_folder(folder.parent, disk)
         with contextlib.suppress(FileExistsError):
@@ -81,7 +109,7 @@ def sync_folder(folder: Path) -> None:
     DISK.sync_folder(folder)
 
 
-def write_all(fd: int, data: bytes, disk: Disk = DISK) -> None:
+def write_all(fd: int, data: bytes | memoryview, disk: Disk = DISK) -> None:
     """Write every byte: one call may take fewer than it was given."""
     taken = disk.write(fd, data)
     while taken < len(data):

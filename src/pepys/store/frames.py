@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pepys.limits import SEALED_FRAME_BYTES
 from pepys.store.disk import Disk
-from pepys.store.sealing import HEADER_BYTES, LENGTH, TAG_BYTES, Opener, read_header
+from pepys.store.sealing import FILE_VERSION, HEADER_BYTES, LENGTH, TAG_BYTES, Opener, opener_of
+
+_WINDOW_BYTES: Final = LENGTH.size + SEALED_FRAME_BYTES + TAG_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,13 @@ def opener(disk: Disk, fd: int, key: bytes, info: str, magic: bytes) -> Opener:
     """The opener of a file, from its header.
 
     Raises:
+        NewerFormat: it is one of a later version.
         ValueError: it is no file of this kind.
     """
-    return Opener(key, info, read_header(magic, disk.pread(fd, HEADER_BYTES, 0)))
+    head = disk.pread(fd, HEADER_BYTES, 0)
+    if head[4:5] != bytes((FILE_VERSION,)):
+        head += disk.pread(fd, _WINDOW_BYTES, HEADER_BYTES)
+    return opener_of(key, info, magic, head)
 
 
 def read_frame(disk: Disk, fd: int, cipher: Opener, frame: Frame) -> bytes | None:
@@ -80,13 +87,44 @@ def read_span(disk: Disk, fd: int, cipher: Opener, offset: int, length: int) -> 
     return b"".join(pieces)[:length]
 
 
+def open_file(disk: Disk, fd: int, key: bytes, info: str, magic: bytes) -> Iterator[bytes]:
+    """The plaintext of a whole file, frame by frame, each read when it is asked for: no more is held than one.
+
+    Raises:
+        ValueError: it is cut off, altered or of another kind.
+    """
+    cipher = opener(disk, fd, key, info, magic)
+    at, number, size = HEADER_BYTES, 0, disk.fstat(fd).st_size
+    window, begin = b"", at
+    while at < size:
+        length = _length(window, at - begin)
+        if length is None or at - begin + LENGTH.size + length > len(window):
+            window, begin = disk.pread(fd, _WINDOW_BYTES, at), at
+            length = _length(window, 0)
+            if length is None or LENGTH.size + length > len(window):
+                raise ValueError("it is cut off")
+        first = at - begin + LENGTH.size
+        yield cipher.open(number, window[first : first + length])
+        at, number = at + LENGTH.size + length, number + 1
+
+
+def _length(window: bytes, at: int) -> int | None:
+    """The length of the frame that begins there; None where not all of the field is there."""
+    if at + LENGTH.size > len(window):
+        return None
+    length: int = LENGTH.unpack_from(window, at)[0]
+    if not TAG_BYTES <= length <= SEALED_FRAME_BYTES + TAG_BYTES:
+        raise ValueError("a length in it is impossible")
+    return length
+
+
 def open_all(data: bytes, key: bytes, info: str, magic: bytes) -> Iterator[bytes]:
     """The plaintext of a whole file, frame by frame.
 
     Raises:
         ValueError: it is cut off, altered or of another kind.
     """
-    cipher = Opener(key, info, read_header(magic, data))
+    cipher = opener_of(key, info, magic, data)
     at, number, size = HEADER_BYTES, 0, len(data)
     while at < size:
         if at + LENGTH.size > size:

@@ -2,112 +2,52 @@
 
 Invariants: a head is replaced atomically, always as read, change, replace under the session's lock, by this one
 function; every blob that a new manifest names is there when the head is replaced; of the manifests before, at most one
-stays. Each head has a copy beside it, written after it and read only where the head does not open: never ahead of it,
-and behind it only until `update` returns. Reading takes no lock and needs no write access.
+stays. Reading takes no lock and needs no write access. How the files lie on the disk is `head_files`' part.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged, NotFound, PepysError, StorageProblem
-from pepys.model.ids import is_session_id
-from pepys.model.manifest import (
-    Head,
-    Manifest,
-    NewerFormat,
-    decode_edits,
-    decode_head,
-    decode_manifest,
-    encode_manifest,
-)
+from pepys.errors import Damaged, NewerFormat, NotFound, PepysError
+from pepys.model.manifest import Head, Manifest, decode_manifest, encode_manifest
 from pepys.store.blobs import BlobStore
-from pepys.store.disk import DISK, Disk, NoFile
-from pepys.store.files import locked, remove_file, replace_file, storage_errors
+from pepys.store.disk import DISK, Disk
+from pepys.store.head_files import HeadFiles
+from pepys.store.head_merge import joined
 from pepys.store.keys import StoreKeys
-from pepys.store.sealing import open_small, seal_small
 from pepys.store.trigger import reach
 
-MAGIC: Final = b"PPHD"
-INFO: Final = "pepys head"
-COPY: Final = ".copy"
-UPDATE: Final = "update pepys"
 _TRIES: Final = 5
+_KEPT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class HeadStamp:
-    """A cheap sign that tells two versions of a session's heads apart: of each file its inode, time and length."""
+class _Known:
+    """What all heads of a session say together.
 
-    files: tuple[tuple[str, int, int, int], ...]
+    Attributes:
+        head: the one to go on from.
+        manifest: the joined manifest.
+        untold: heads whose own manifest does not open, and why.
+    """
+
+    head: Head
+    manifest: Manifest
+    untold: list[tuple[Head, Damaged | NotFound]]
 
 
-class Heads:
+class Heads(HeadFiles):
     """The heads of one home."""
 
     def __init__(self, home: Path, keys: StoreKeys, blobs: BlobStore, *, disk: Disk = DISK) -> None:
-        self._root = home / "heads"
-        self._locks = home / "locks"
-        self._keys = keys
+        super().__init__(home, keys, disk)
         self._blobs = blobs
-        self._disk = disk
-
-    def sessions(self) -> list[str]:
-        """The ids of all sessions that have a head, deleted ones included, oldest first."""
-        try:
-            with storage_errors(self._root):
-                return sorted(filter(is_session_id, self._disk.listing(self._root)))
-        except FileNotFoundError:
-            return []
-
-    def stamps(self) -> Iterator[tuple[str, HeadStamp]]:
-        """Every session with the stamp of its heads; opens no file."""
-        for session in self.sessions():
-            yield session, self.stamp(session)
-
-    def stamp(self, session: str) -> HeadStamp:
-        """The stamp of one session's heads."""
-        folder = self._root / session
-        try:
-            found = self._disk.stats(folder)
-        except FileNotFoundError:
-            found = []
-        except OSError:
-            if self._disk.is_folder(folder):
-                raise
-            found = [(session, self._disk.stat(folder))]  # no folder at all: it is damaged
-        heads = ((name, stat) for name, stat in found if name[0] != "." and not name.endswith(COPY))
-        return HeadStamp(tuple(sorted((name, s.st_ino, s.st_mtime_ns, s.st_size) for name, s in heads)))
-
-    def read(self, session: str) -> Head:
-        """The furthest head of all devices.
-
-        Raises:
-            NotFound: no such session.
-            Damaged: no head of it opens.
-        """
-        return self._heads(session)[-1]
-
-    def _heads(self, session: str) -> list[Head]:
-        """The heads of all devices that open, the furthest last; NotFound and Damaged as `read`."""
-        problem: Damaged | None = None
-        heads = []
-        for path in self._devices(session):
-            try:
-                heads.append((self._read_either(path, session), path.name))
-            except Damaged as error:
-                problem = error
-        if heads:
-            return [head for head, _ in sorted(heads, key=lambda found: (found[0].sequence, found[1]))]
-        if problem is not None:
-            raise problem
-        raise NotFound(f"there is no session {session}", "pepys list shows what there is")
+        self._logs: dict[str, frozenset[str]] = {}
 
     def manifest(self, session: str) -> tuple[Head, Manifest]:
         """The current head with its manifest: the furthest, unless another device deleted the session.
@@ -119,12 +59,23 @@ class Heads:
             NotFound: no such session.
             Damaged: head or manifest do not open, or the manifest is missing.
         """
+        known = self._known(session)
+        return known.head, known.manifest
+
+    def untold(self, session: str) -> list[tuple[Head, Damaged | NotFound]]:
+        """The heads whose manifest does not open, and why: each tells what only it knew; none of a deleted session.
+
+        Raises:
+            NotFound, Damaged: as `manifest`.
+        """
+        return self._known(session).untold
+
+    def _known(self, session: str) -> _Known:
         last: NotFound | None = None
         for _ in range(_TRIES):
-            *others, head = self._heads(session)
+            heads = self.every(session)
             try:
-                current = self._manifest(head)
-                return self._with(others, head, current) if others else (head, current)
+                return self._with(heads)
             except NotFound as error:
                 # Between the two reads the head may have moved on twice, and this manifest gone.
                 last = error
@@ -149,20 +100,25 @@ class Heads:
         self, session: str, change: Callable[[Manifest], Manifest], first: Manifest | None = None
     ) -> Head:
         """`update` for a caller that already holds `lock`."""
+        untold: list[tuple[Head, Damaged | NotFound]] = []
         try:
-            head, current = self.manifest(session)
+            known = self._known(session)
+            head, current, untold = known.head, known.manifest, known.untold
         except NotFound:
             if first is None:
                 raise
             head, current = Head(session, 0, ""), first
         changed = change(current)
+        if changed.state != "deleted":
+            self._refuse_blind(session, untold)
         data = encode_manifest(changed)
-        blob = self._blobs.put(data)
+        blob = self._blobs.put(data, twice=True)
         if blob == head.manifest:
             self._settle(session)
             return head
         named = _named(changed) - (_named(current) if head.sequence else set())
-        new = Head(session, head.sequence + 1, blob, head.manifest or None)
+        before = self._roots(session)
+        new = Head(session, head.sequence + 1, blob, head.manifest or None, changed.edits)
         try:
             with self._blobs.referring([blob, *sorted(named)]):
                 self._write(session, self._keys.device_id, self._sealed(new))
@@ -170,179 +126,133 @@ class Heads:
             with contextlib.suppress(PepysError, OSError):
                 self._let_go(session, blob)
             raise
-        if head.previous and head.previous not in {new.manifest, new.previous}:
-            self._blobs.delete(head.previous)
-            reach("head.cleared")
+        self._keep(blob, changed)
+        # What the head of another device names stays: it may know what nobody else does.
+        after = self._roots(session)
+        if before is not None and after is not None:
+            for old in sorted(before - after):
+                self._blobs.delete(old)
+                reach("head.cleared")
+        return new
+
+    def bury_locked(self, session: str, tombstone: Manifest) -> Head:
+        """Put a tombstone in the place of heads of which the furthest leads to nothing that opens, or none opens.
+
+        The caller holds `lock`, and calls `forget_damaged` later.
+
+        Raises:
+            StorageProblem: it cannot be written.
+            Damaged: what lies in the place of the heads is no folder.
+        """
+        sequence = 0
+        with contextlib.suppress(NotFound, Damaged):
+            sequence = self.read(session).sequence
+        blob = self._blobs.put(encode_manifest(tombstone), twice=True)
+        new = Head(session, sequence + 1, blob, None, tombstone.edits)
+        with self._blobs.referring([blob, *sorted(_named(tombstone))]):
+            self._write(session, self._keys.device_id, self._sealed(new))
         return new
 
     def _let_go(self, session: str, manifest: str) -> None:
-        """Delete a manifest that was stored for a head that did not come to be: a full disk would fill up with them."""
+        """Delete a manifest that was stored for a head that did not come to be: a full disk would fill up with them.
+
+        One that was there before stays: a head may name it, perhaps as the one before its last.
+        """
         with self._blobs.deleting():
-            if self._read(self._root / session / self._keys.device_id, session).manifest != manifest:
+            named = self._roots(session)
+            if named is not None and manifest not in named:
                 self._blobs.delete(manifest)
 
-    def damaged(self, session: str) -> list[Path]:
-        """The heads and copies of a session that do not open.
+    def _roots(self, session: str) -> set[str] | None:
+        """What `led_to` tells of all heads; None where one does not open, so that nobody can tell."""
+        found = set[str]()
+        try:
+            for path in self._devices(session):
+                found |= self.led_to(self._read_either(path, session))
+        except (Damaged, NotFound):
+            return None
+        return found
+
+    def led_to(self, head: Head) -> set[str]:
+        """The manifests that a head names, the one before the last included, and the edit logs of both.
+
+        Of these none is any other session's.
 
         Raises:
-            Damaged: what lies there is no folder.
+            Damaged: its manifest does not open, so that nobody can tell.
         """
-        found = []
-        for path in self._files(session):
-            try:
-                self._read(path, session)
-            except Damaged:
-                found.append(path)
-            except NotFound:
-                continue  # replaced or removed meanwhile
-        return sorted(found)
+        found = {head.manifest, *head.edits.values()}
+        with contextlib.suppress(NotFound):  # one that is gone leads to nothing
+            found |= self._logs_of(head)
+        if head.previous:
+            found.add(head.previous)
+            with contextlib.suppress(NotFound, Damaged):  # the head tells once more of the edits that count
+                found |= self._logs_of(replace(head, manifest=head.previous))
+        return found
 
-    def devices(self, session: str) -> set[str]:
-        """The devices of which a head, or its copy, opens."""
-        damaged = self.damaged(session)
-        return {path.name.removesuffix(COPY) for path in self._files(session) if path not in damaged}
+    def _logs_of(self, head: Head) -> frozenset[str]:
+        """The edit logs that a head's manifest names; kept for a few, as a manifest never changes."""
+        logs = self._logs.get(head.manifest)
+        return self._keep(head.manifest, self._manifest(head)) if logs is None else logs
 
-    def mend(self, session: str) -> list[Path]:
-        """Make every head and its copy the same again, from the one of them that opens.
+    def _keep(self, blob: str, manifest: Manifest) -> frozenset[str]:
+        if len(self._logs) >= _KEPT:
+            self._logs.clear()
+        logs = self._logs[blob] = frozenset(manifest.edits.values())
+        return logs
 
-        Returns:
-            Those that were damaged and are whole again.
-        """
-        with self.lock(session):
-            damaged = self.damaged(session)
-            for path in self._devices(session):
-                pair = (path, _copy_of(path))
-                data = next(
-                    (self._disk.read(one) for one in pair if self._disk.exists(one) and one not in damaged), None
-                )
-                # A folder is in the way of any file: `verify` tells of it.
-                if data is None or any(self._disk.is_folder(one) for one in pair):
-                    continue
-                if not all(self._holds(one, data) for one in pair):
-                    self._write(session, path.name, data)
-        left = self.damaged(session)
-        return [path for path in damaged if path not in left]
+    def _refuse_blind(self, session: str, untold: list[tuple[Head, Damaged | NotFound]]) -> None:
+        """Refuse to replace this device's head where what it leads to does not open: nothing else names that."""
+        damaged = [head for head, error in untold if isinstance(error, Damaged)]
+        with contextlib.suppress(NotFound):
+            if damaged and self._read_either(self._root / session / self._keys.device_id, session) in damaged:
+                told = f"this device's manifest of session {session} is damaged"
+                raise Damaged(told, "run pepys rebuild; where that does not help, restore it from a backup")
 
-    def _holds(self, path: Path, data: bytes) -> bool:
-        try:
-            return self._disk.read(path) == data
-        except (FileNotFoundError, NoFile):
-            return False
-
-    def lock(self, session: str) -> AbstractContextManager[None]:
-        """The session's lock, as a context manager; held for moments only."""
-        return locked(self._locks / f"{session}.lock", disk=self._disk)
-
-    def forget_empty(self, session: str) -> None:
-        """Remove the folder of a session that never got a head."""
-        folder = self._root / session
-        if self._disk.is_folder(folder) and not self._files(session):
-            for stray in self._disk.listing(folder):
-                self._disk.unlink(folder / stray)
-            self._disk.rmdir(folder)
-
-    def _with(self, others: list[Head], head: Head, current: Manifest) -> tuple[Head, Manifest]:
+    def _with(self, heads: list[Head]) -> _Known:
         """The furthest head's manifest together with what heads of other devices know."""
-        edits = dict(current.edits)
-        for other in others:
-            # One that the furthest came after may have lost its manifest to it.
-            with contextlib.suppress(NotFound, Damaged):
-                known = self._manifest(other)
-                if known.state == "deleted" and current.state != "deleted":
-                    return other, known
-                for device, blob in known.edits.items():
-                    edits[device] = self._longer(edits.get(device, blob), blob)
-        return head, current if current.state == "deleted" else replace(current, edits=edits)
+        found: list[tuple[Head, Manifest | Damaged | NotFound]] = []
+        for one in heads:
+            try:
+                found.append((one, self._manifest(one)))
+            except NotFound as error:
+                # Earlier versions freed that of a device when another one had gone on with it; nothing was lost.
+                if one.edits or one is heads[-1]:
+                    found.append((one, error))
+            except Damaged as error:
+                found.append((one, error))
+        opened = [(one, known) for one, known in found if isinstance(known, Manifest)]
+        if any(known.state == "deleted" for _, known in opened):
+            # A removal frees the manifests of all devices, also of one that had gone further than its tombstone.
+            return _Known(*joined(opened, self._blobs.read), [])
+        untold = [(one, error) for one, error in found if not isinstance(error, Manifest)]
+        if untold and untold[-1][0] is heads[-1]:
+            raise untold[-1][1]
+        if any(isinstance(error, NotFound) for _, error in untold) and self.every(heads[-1].session) != heads:
+            raise untold[-1][1]  # it moved on meanwhile
+        told = [(one, known if isinstance(known, Manifest) else self._left_of(one)) for one, known in found]
+        return _Known(*joined(told, self._blobs.read), untold)
 
-    def _longer(self, one: str, other: str) -> str:
-        """Of two versions of a device's edit log the one that goes further; one that is gone was gone on with."""
-        return one if one == other else max((one, other), key=lambda blob: (self._length(blob), blob))
-
-    def _length(self, log: str) -> int:
-        try:
-            return len(decode_edits(self._blobs.read(log)))
-        except (NotFound, Damaged, ValueError):
-            return -1
-
-    def _files(self, session: str) -> list[Path]:
-        if not is_session_id(session):
-            raise NotFound(f"{session[:80]!r} is no session id", "pepys list shows the ids")
-        folder = self._root / session
-        try:
-            with storage_errors(folder):
-                return [folder / name for name in self._disk.listing(folder) if not name.startswith(".")]
-        except FileNotFoundError:
-            return []
-        except StorageProblem as error:
-            if self._disk.is_folder(folder) or not self._disk.is_folder(self._root):
-                raise
-            raise Damaged(f"{folder} is no folder of session {session}", "restore it from a backup") from error
-
-    def _devices(self, session: str) -> list[Path]:
-        """The place of each device's head; the head itself may be missing where only its copy is left."""
-        return sorted({path.with_name(path.name.removesuffix(COPY)) for path in self._files(session)})
-
-    def _read_either(self, path: Path, session: str) -> Head:
-        """A head, or its copy where it does not open."""
-        try:
-            return self._read(path, session)
-        except (Damaged, NotFound) as error:
-            with contextlib.suppress(Damaged, NotFound):
-                return self._read(_copy_of(path), session)
-            raise error
-
-    def _read(self, path: Path, session: str) -> Head:
-        what = f"the head of session {session}"
-        try:
-            with storage_errors(path):
-                data = self._disk.read(path)
-            plain = open_small(self._keys.head_key, MAGIC, f"{INFO} {session}", data, what)
-            return decode_head(session, plain)
-        except FileNotFoundError:
-            raise NotFound(f"there is no session {session}", "pepys list shows what there is") from None
-        except ValueError as error:
-            raise Damaged(f"{what} is damaged: {error}", "restore it from a backup") from error
-
-    def _sealed(self, head: Head) -> bytes:
-        value = {"sequence": head.sequence, "manifest": head.manifest, "previous": head.previous}
-        info = f"{INFO} {head.session}"
-        return seal_small(self._keys.head_key, MAGIC, info, json.dumps(value, separators=(",", ":")).encode())
-
-    def _write(self, session: str, device: str, data: bytes) -> None:
-        path = self._root / session / device
-        replace_file(path, data, "head", self._disk)
-        try:
-            replace_file(_copy_of(path), data, "head.copy", self._disk)
-        except StorageProblem:
-            # The head has moved and that counts; a copy that stayed behind it would be worse than none.
-            with contextlib.suppress(StorageProblem):
-                remove_file(_copy_of(path), self._disk)
-
-    def _settle(self, session: str) -> None:
-        """Make this device's head durable, and its copy the same: the `update` that put it there may have failed."""
-        path = self._root / session / self._keys.device_id
-        with storage_errors(path), contextlib.suppress(FileNotFoundError):
-            data = self._disk.read(path)
-            if not self._holds(_copy_of(path), data):
-                self._write(session, path.name, data)
-            else:
-                self._disk.sync_folder(path.parent)
+    def _left_of(self, head: Head) -> Manifest:
+        """Of a head whose manifest does not open: what the one before it says, with the edits that the head tells."""
+        known = Manifest(head.session, "interrupted", "", 0)
+        with contextlib.suppress(NotFound, Damaged):
+            if head.previous:
+                known = self._manifest(replace(head, manifest=head.previous))
+        state = "interrupted" if known.state == "recording" else known.state
+        return replace(known, state=state, edits={**known.edits, **head.edits})
 
     def _manifest(self, head: Head) -> Manifest:
         """The manifest of a head, as far as what it says can be taken for its word."""
         try:
             found = decode_manifest(self._blobs.read(head.manifest))
         except NewerFormat as error:
-            raise Damaged(f"the manifest of session {head.session}: {error}", UPDATE) from error
+            raise error.about(f"session {head.session}") from error
         except ValueError as error:
             raise Damaged(f"the manifest of session {head.session}: {error}", "restore it from a backup") from error
         if found.session != head.session:
             raise Damaged(f"the manifest of session {head.session} is another session's", "restore it from a backup")
         return found
-
-
-def _copy_of(path: Path) -> Path:
-    return path.with_name(path.name + COPY)
 
 
 def _named(manifest: Manifest) -> set[str]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import ODD, Damaged, NotFound, odd
+from pepys.model.ids import began_ns
 from pepys.model.manifest import Manifest
 from pepys.model.session import Session
 from pepys.store.documents import Artifact, Document, documents
+from pepys.store.earlier import earlier
 from pepys.store.reader import load, load_artifact, read_root
 from pepys.store.row import SHOWN_STAGE, Row, make_row
 from pepys.store.store import Store
@@ -51,13 +53,21 @@ def index_row(catalog: Catalog, store: Store, session: str, stamp: str) -> str |
         What of it did not open.
     """
     try:
-        head, manifest = read_root(store, session)
+        return _index_row(catalog, store, session, stamp)
     except NotFound:
         catalog.remove(session)
         return None
     except Damaged as error:
-        catalog.write(_damaged_row(session), stamp, [])
+        _write_damaged(catalog, store, session, stamp)
         return error.message
+    except ODD as error:
+        # Whatever one session holds, the list of all others is whole.
+        catalog.write(_damaged_row(session), stamp, [])
+        return odd(error)
+
+
+def _index_row(catalog: Catalog, store: Store, session: str, stamp: str) -> str | None:
+    head, manifest = read_root(store, session)
     view, problem = _view(store, session, manifest)
     if view.state == "deleted":
         catalog.write(make_row(_bare(manifest), (), 0, head.sequence), stamp, [])
@@ -65,6 +75,21 @@ def index_row(catalog: Catalog, store: Store, session: str, stamp: str) -> str |
     artifacts, lost = _artifacts(store, view, SHOWN_STAGE)
     catalog.write(make_row(view, artifacts, _bytes_on_disk(store, view, manifest), head.sequence), stamp)
     return problem or lost
+
+
+def _write_damaged(catalog: Catalog, store: Store, session: str, stamp: str) -> None:
+    """List a session that is damaged as a whole, with what an earlier manifest still tells of it."""
+    try:
+        view = earlier(store, session)
+    except Damaged:
+        view = None
+    if view is None:
+        catalog.write(_damaged_row(session), stamp, [])
+        return
+    artifacts, _ = _artifacts(store, view)
+    size = _bytes_on_disk(store, view, Manifest(session, "completed", view.name, view.started_wall_ns))
+    row = replace(make_row(view, artifacts, size, 0), enrichment_state="failed")
+    catalog.write(row, stamp, list(documents(view, artifacts)))
 
 
 def index_text(catalog: Catalog, store: Store, session: str, stamp: str) -> str | None:
@@ -83,9 +108,15 @@ def index_text(catalog: Catalog, store: Store, session: str, stamp: str) -> str 
 def read_text(store: Store, session: str) -> Text | None:
     """Read what can be searched for in a session; None where it was deleted or damaged since its row was made."""
     try:
-        _, manifest = read_root(store, session)
+        return _read_text(store, session)
     except (Damaged, NotFound):
         return None  # the next look finds that it moved
+    except ODD as error:
+        return Text(began_ns(session), [], odd(error))
+
+
+def _read_text(store: Store, session: str) -> Text | None:
+    _, manifest = read_root(store, session)
     view, problem = _view(store, session, manifest)
     if view.state == "deleted":
         return None
@@ -135,15 +166,16 @@ def _artifacts(store: Store, view: Session, stage: str | None = None) -> tuple[l
 
 def _bytes_on_disk(store: Store, view: Session, manifest: Manifest) -> int:
     """Bytes of the files that the session refers to; what two sessions share counts in both."""
-    blobs = {chunk.blob for chunk in manifest.chunks} | {ref.blob for ref in view.artifacts if ref.blob}
-    blobs |= set(manifest.edits.values()) | {shot.blob for shot in view.shots if shot.blob}
+    twice = {chunk.blob for chunk in manifest.chunks} | set(manifest.edits.values())
     if view.manifest:
-        blobs.add(view.manifest)
+        twice.add(view.manifest)
+    blobs = {ref.blob for ref in view.artifacts if ref.blob} | {shot.blob for shot in view.shots if shot.blob}
     growing = 0
     for track in view.tracks:
         blobs |= {init.blob for init in track.inits if init.blob}
         blobs |= {segment.blob for segment in track.segments if segment.blob}
         growing += sum(segment.bytes for segment in track.segments if not segment.blob)
+    growing += sum(store.blobs.disk_bytes(blob) for blob in twice)
     return growing + sum(store.blobs.file_bytes(blob) for blob in blobs)
 
 
@@ -155,9 +187,5 @@ def _bare(manifest: Manifest) -> Session:
 
 def _damaged_row(session: str) -> Row:
     """A session of which not even the manifest opens; its id tells when it began."""
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    value = 0
-    for char in session:
-        value = value << 5 | alphabet.index(char)
-    bare = Session(session, "", "damaged", (value >> 80) * 1_000_000, 0)
+    bare = Session(session, "", "damaged", began_ns(session), 0)
     return replace(make_row(bare, (), 0, 0), enrichment_state="failed", description="damaged: see pepys verify")

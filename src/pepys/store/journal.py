@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from pepys.clock import SystemClock
 from pepys.errors import Busy, Damaged, NotFound, StorageProblem
-from pepys.limits import JOURNAL_RECORD_BYTES
+from pepys.limits import JOURNAL_RECORD_BYTES, NS_PER_MS
 from pepys.model.events import Event, encode
 from pepys.store.disk import DISK, NEW, READ, WRITE, Disk
 from pepys.store.files import make_folder, storage_errors, write_all
@@ -23,6 +27,10 @@ from pepys.store.journal_reader import MAGIC, JournalReader, journal_info
 from pepys.store.keys import StoreKeys
 from pepys.store.sealing import LENGTH, Sealer
 from pepys.store.trigger import reach
+
+_ASKED_NS: Final = 200 * NS_PER_MS
+"""How long those who only ask whether it is locked may hold up who takes it over."""
+_LOOK_NS: Final = NS_PER_MS
 
 
 class Journal:
@@ -97,8 +105,7 @@ class Journal:
             raise NotFound(f"there is no journal {path}", "the session is not being recorded") from None
         try:
             with storage_errors(path):
-                # Who only asks whether it is locked holds it for a moment: hence the tries.
-                if not any(disk.lock(fd, wait=False) for _ in range(50)) or not _is_same(disk, fd, path):
+                if not _taken(disk, fd, path) or not _is_same(disk, fd, path):
                     raise Busy(f"{path.stem} is being recorded", "stop it first, or wait")
                 reader = JournalReader(path, keys, disk=disk)
                 for _ in reader.read():
@@ -134,7 +141,10 @@ class Journal:
             StorageProblem: the disk refused; none of them counts.
             ValueError: one is larger than a record may be.
         """
-        plain = [encode(event) for event in events]
+        self.append_encoded([encode(event) for event in events])
+
+    def append_encoded(self, plain: Sequence[bytes]) -> None:
+        """`append` of events that were encoded before."""
         if any(len(data) > JOURNAL_RECORD_BYTES for data in plain):
             raise ValueError(f"an event is larger than {JOURNAL_RECORD_BYTES} bytes")
         if self._sealer is None:
@@ -218,6 +228,22 @@ def journal_locked(path: Path, *, disk: Disk = DISK) -> bool:
         return not disk.lock(fd, shared=True, wait=False)
     finally:
         disk.close(fd)
+
+
+def _taken(disk: Disk, fd: int, path: Path) -> bool:
+    """Lock an open journal, unless its recorder has it.
+
+    Who only asks whether it is locked shares it with others who ask, for a moment: that is waited for.
+    """
+    clock = SystemClock()
+    until = clock.awake_ns() + _ASKED_NS
+    while not disk.lock(fd, wait=False):
+        # Where no lock is shared nobody can tell the two apart.
+        recorded = sys.platform != "win32" and journal_locked(path, disk=disk)
+        if recorded or clock.awake_ns() >= until:
+            return False
+        clock.sleep_ns(_LOOK_NS)
+    return True
 
 
 def _is_same(disk: Disk, fd: int, path: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import Damaged, NewerFormat, NotFound
 from pepys.limits import JOURNAL_RECORD_BYTES
 from pepys.model.events import Event, UnknownEvent, decode
 from pepys.model.ids import is_session_id
@@ -28,6 +28,8 @@ _LAST_BYTES: Final = 32
 """Of the last record that was read: its tag, or its salt, by which it is known again."""
 _PASSED: Final = UnknownEvent("")
 """Stands for an event that opens and is not wanted."""
+_REFUSED: Final = UnknownEvent("")
+"""Stands for a record that opens and is no event: it was written whole, and is no torn tail."""
 
 
 def journal_info(session: str) -> str:
@@ -77,7 +79,11 @@ class JournalReader:
         self._birth = head[HEADER_BYTES:]
         head = head[:HEADER_BYTES]
         # What else is in a home under such a name is one, and a bit of its magic may have flipped; the version counts.
-        if len(head) < HEADER_BYTES or head[len(MAGIC) - 1] != MAGIC[-1] or not is_near(head[:4], MAGIC[:4]):
+        version = head[len(MAGIC) - 1 : len(MAGIC)]
+        flipped = bool(version) and (version[0] ^ MAGIC[-1]).bit_count() == 1 and is_salt(self._birth, 0)
+        if version > MAGIC[-1:] and head[:4] == MAGIC[:4] and not flipped:
+            raise NewerFormat.of(f"the journal {path}", version[0], MAGIC[-1])
+        if len(head) < HEADER_BYTES or version != MAGIC[-1:] or not is_near(head[:4], MAGIC[:4]):
             raise Damaged(f"{path} is no journal", "restore it from a backup; pepys verify lists all damage")
         self.session = head[-SESSION_CHARS:].decode("ascii", "replace")
         if is_session_id(path.stem):
@@ -103,7 +109,7 @@ class JournalReader:
         None where what was read before is gone (`is_current`).
         """
         base, at = self.offset - len(self._last), len(self._last)
-        data = self._load(base)
+        data = stored = self._load(base)
         if data[:at] != self._last:
             return
         while at < len(data):
@@ -122,11 +128,15 @@ class JournalReader:
                 self.damaged.append(base + at)
                 if self._opener is not None:
                     self._lose(self.next_event - 1, self.next_event)
+            if event is _REFUSED:
+                self.damaged.append(base + at)
+                self._lose(self.next_event - 1, self.next_event)
             assert end is not None
             self.offset = base + end
-            self._last = data[max(at, end - _LAST_BYTES) : end]
+            # As it lies there, not as it was put right: by that it is known again.
+            self._last = stored[max(at, end - _LAST_BYTES) : end]
             at = end
-            if event is not None and event is not _PASSED:
+            if event is not None and event is not _PASSED and event is not _REFUSED:
                 yield self.offset, event
 
     def _event(self, data: bytes, at: int, end: int) -> Event | None:
@@ -145,7 +155,10 @@ class JournalReader:
             return None
         with contextlib.suppress(ValueError):
             plain = self._opener.open(self._number - 1, data[at + LENGTH.size : end])
-            return decode(plain) if self._wanted is None or self._wanted(plain) else _PASSED
+            try:
+                return decode(plain) if self._wanted is None or self._wanted(plain) else _PASSED
+            except ValueError:
+                return _REFUSED
         return None
 
     def _lose(self, first: int, end: int) -> None:

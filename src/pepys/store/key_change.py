@@ -20,7 +20,7 @@ from pepys.errors import Busy, Damaged, KeyProblem, NotFound, PepysError, Storag
 from pepys.model.ids import new_short_id
 from pepys.store import key_homes
 from pepys.store.disk import DISK
-from pepys.store.files import locked, remove_file, replace_file, storage_errors
+from pepys.store.files import begins, locked, remove_file, replace_file, storage_errors
 from pepys.store.key_former import (
     Master,
     Rank,
@@ -41,13 +41,15 @@ from pepys.store.key_master import (
     put_in_force,
     read_kept,
     read_plain,
+    refuse_newer_line,
     replaced_path,
     write_line,
 )
 from pepys.store.key_moving import move
 from pepys.store.key_proof import proves
-from pepys.store.key_wrapping import DEVICE_CHARS, KEY_BYTES, is_whole, pairs, read_file
+from pepys.store.key_wrapping import DEVICE_CHARS, KEY_BYTES, is_whole, pairs, read_file, refuse_newer
 from pepys.store.keys import StoreKeys, is_store, new_wrapping, open_keys, opened_at
+from pepys.store.store import refuse_gone
 from pepys.store.trigger import reach
 
 _SET_ASIDE_MAX: Final = 1000
@@ -112,12 +114,14 @@ def change_master(
         NotFound: a home of the list is not there, and is not to be left.
         Busy: another process changes the master key, or holds the lock of a home's keys.
         StorageProblem: a home cannot be written; nothing has changed then, or the next change goes on here.
+        KeyProblem: a later pepys has wrapped a key in one of the homes.
     """
     left = frozenset(key_homes.place(path) for path in leave)
     with master_lock(config_dir, within_s=limits.KEY_CHANGE_LOCK_S):
         present, following = read_kept(master_key_path(config_dir)), read_kept(next_key_path(config_dir))
         if present is None:
-            raise KeyProblem(f"there is no master key {master_key_path(config_dir)}", "record something first")
+            remedy = "put it back from your backup, or give your recovery code: pepys key import"
+            raise KeyProblem(f"there is no master key {master_key_path(config_dir)}", remedy)
         _forget_left(config_dir, present, following)
         old, new = _both(config_dir, present, following)
         homes = _homes(home, config_dir, left)
@@ -204,9 +208,16 @@ def import_key(home: Path, config_dir: Path, store_key: bytes, *, new_master: bo
 
     Raises:
         KeyProblem: the home has another store key, or the master key cannot be got.
-        StorageProblem: the keys cannot be written.
+        StorageProblem: the keys cannot be written, or the home was there before and is gone.
     """
     exists = is_store(home)
+    if exists:
+        refuse_newer(home)
+    else:
+        refuse_gone(home, config_dir)
+        begins(home)
+    for line in (master_key_path(config_dir), next_key_path(config_dir)) if new_master else ():
+        refuse_newer_line(line)
     present = _opened(home, config_dir) if exists and not new_master else None
     if present is not None and present.store_key == store_key:
         return Imported(present, opened_before=True, set_aside=())
@@ -250,11 +261,14 @@ def _homes(home: Path, config_dir: Path, leave: frozenset[Path]) -> list[Path]:
                 f"bring its disk back, or leave it behind for good: pepys key change --leave {place}",
             )
         try:
-            opened_at(place, config_dir)
+            opened = opened_at(place, config_dir)
         except KeyProblem:
+            refuse_newer(place)
             if place == own:
                 raise
             continue
+        # Before the first home is moved: a change that stops in the middle leaves two master keys.
+        refuse_newer(place, device=opened.device_id)
         if not DISK.is_writable(place):
             raise StorageProblem(f"the home {place} cannot be written", "make it writable, then change the key")
         try:

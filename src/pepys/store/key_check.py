@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from pepys.store.disk import DISK
-from pepys.store.key_wrapping import is_whole, journals, pairs, read_file, read_journal, unwrap
+from pepys.store.key_wrapping import is_whole, journals, newer_version, pairs, read_file, read_journal, unwrap
 
-State = Literal["opens", "another_key", "whole", "damaged", "missing"]
+State = Literal["opens", "another_key", "whole", "newer", "damaged", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Copy:
     Attributes:
         path: the file that holds it.
         state: `opens` with the master key; `another_key` is whole, of another device or of a former master key;
-            `whole` cannot be told from it, as there is no master key to try.
+            `whole` cannot be told from it, as there is no master key to try; `newer` is of a later pepys.
     """
 
     path: Path
@@ -42,6 +42,8 @@ def copies(home: Path, master: bytes | None) -> list[Copy]:
 
 
 def _state(data: bytes, master: bytes | None, *, there: bool) -> State:
+    if newer_version(data) is not None:
+        return "newer"
     if not is_whole(data):
         return "damaged" if there else "missing"
     if master is None:

@@ -15,13 +15,14 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pepys.errors import KeyProblem, StorageProblem
-from pepys.store.files import locked, make_folder, remove_file, replace_file
+from pepys.store.files import locked, make_folder, moved_away, remove_file, replace_file
 from pepys.store.key_wrapping import KEY_BYTES
 from pepys.store.trigger import reach
 
@@ -140,16 +141,42 @@ def read_kept(path: Path) -> Kept | None:
     except UnicodeDecodeError:
         line = ""
     except OSError as error:
-        remedy = "make it a file that is readable for you (mode 0600)"
-        raise KeyProblem(f"{path} cannot be read: {error.strerror}", remedy) from error
+        raise _unreadable(path, error) from error
     words = line.split()
     kept = _parse(path, words)
     if kept is None:
-        newer = words[0].removeprefix(_ANY) if words and words[0].startswith(_ANY) else ""
-        if newer.isdecimal() and int(newer) > _NEWEST:
+        if _is_newer(words):
             raise KeyProblem(f"{path} is of a newer pepys: {words[0][:40]}", "update pepys; the key is not damaged")
         raise _damaged(path)
     return kept
+
+
+def refuse_newer_line(path: Path) -> None:
+    """See that the line at `path` is not the good key of a later pepys, which nothing here may set aside.
+
+    Raises:
+        KeyProblem: it is one; or something else than a file has its name.
+    """
+    try:
+        words = read_plain(path, _LINE_CHARS).decode("ascii", "replace").split()
+    except OSError as error:
+        if not path.exists() or path.is_file():
+            return
+        raise _unreadable(path, error) from error
+    if _is_newer(words):
+        read_kept(path)
+
+
+def _unreadable(path: Path, error: OSError) -> KeyProblem:
+    if path.exists() and not path.is_file():
+        then = "then put the key back, or give your recovery code: pepys key import"
+        return KeyProblem(f"{path} is no file", f"move it away ({moved_away(path)}), {then}")
+    return KeyProblem(f"{path} cannot be read: {error.strerror}", "make it a file that is readable for you (mode 0600)")
+
+
+def _is_newer(words: list[str]) -> bool:
+    version = words[0].removeprefix(_ANY) if words and words[0].startswith(_ANY) else ""
+    return version.isascii() and version.isdecimal() and len(version) < 10 and int(version) > _NEWEST
 
 
 def read_plain(path: Path, length: int) -> bytes:
@@ -246,6 +273,22 @@ def rights_problem(path: Path) -> str:
         return ""
     mode = path.stat().st_mode
     return f"{path} can be read by others on this machine" if mode & 0o077 else ""
+
+
+def made_private(path: Path) -> str:
+    """Take the file of a master key away from everybody but its user, and say that others could read it.
+
+    Returns:
+        What to tell; empty where only its user could read it, or there is none.
+    """
+    problem = rights_problem(path)
+    if sys.platform != "win32" and problem and path.stat().st_uid == os.geteuid():
+        with contextlib.suppress(OSError):
+            path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+            if not rights_problem(path):
+                told = f"{path} could be read by others on this machine, and is yours alone now"
+                return f"{told}; if somebody may have read it: pepys key change"
+    return problem and f"{problem}: chmod 600 {path}"
 
 
 def check_word(key: bytes) -> str:

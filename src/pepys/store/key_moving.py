@@ -15,6 +15,7 @@ from pepys.store.key_wrapping import (
     journals,
     put_pair,
     read_journal,
+    refuse_newer,
     unwrap,
     whole_wrappings,
     wrap,
@@ -28,6 +29,7 @@ def move(home: Path, masters: Iterable[bytes], new: bytes, disk: Disk = DISK) ->
     Killed anywhere, each wrapping is under one of them: it can be done again.
 
     Raises:
+        KeyProblem: a later pepys has wrapped a key there.
         StorageProblem: the home cannot be written.
     """
     tried = tuple(dict.fromkeys([*masters, new]))
@@ -36,6 +38,8 @@ def move(home: Path, masters: Iterable[bytes], new: bytes, disk: Disk = DISK) ->
         store_key = next(filter(None, (unwrap(master, data) for master in tried)), None)
         if store_key is not None:
             opened[device_of(data)] = store_key
+    for device in opened:
+        refuse_newer(home, disk, device)
     moved = {device: wrap(new, store_key, device) for device, store_key in opened.items()}
     for wrapping in moved.values():
         put_pair(home, wrapping, "change.wrap", disk)

@@ -34,7 +34,7 @@ def proves(home: Path, store_key: bytes) -> bool | None:
 
 
 def _heads(home: Path, keys: StoreKeys) -> Iterator[bool]:
-    from pepys.store.heads import INFO, MAGIC
+    from pepys.store.head_files import INFO, MAGIC
     from pepys.store.sealing import open_small
 
     for folder in _entries(home / "heads"):

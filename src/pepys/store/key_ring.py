@@ -25,6 +25,7 @@ _LOCKED: Final = "unlock it (log in at the desktop, or open its passwords progra
 _ABSENT: Final = (
     "log in at a desktop that has a keyring, or open the home with your recovery code: pepys key import --new-master"
 )
+_ELSEWHERE: Final = "log in at a desktop that has a keyring, or keep the key in a file or under a passphrase"
 
 
 def ring_get(name: str) -> bytes | None:
@@ -46,7 +47,12 @@ def ring_set(name: str, secret: bytes) -> None:
     Raises:
         KeyProblem: as `ring_get`, or what is read back is something else.
     """
-    if _ask({"op": "set", "name": name, "secret": secret.hex()}).get("secret") != secret.hex():
+    try:
+        given_back = _ask({"op": "set", "name": name, "secret": secret.hex()}).get("secret")
+    except KeyProblem as error:
+        # The key that was to be kept here is at hand: no home needs its recovery code.
+        raise KeyProblem(error.message, _ELSEWHERE if error.remedy == _ABSENT else error.remedy) from error
+    if given_back != secret.hex():
         raise KeyProblem("the system's keyring does not give back what it was given", "keep the key in a file")
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pepys.errors import KeyProblem
 from pepys.store.disk import DISK, Disk
 from pepys.store.files import replace_file, storage_errors
 from pepys.store.sealing import derive
@@ -23,7 +24,11 @@ KEY_BYTES: Final = 32
 DEVICE_CHARS: Final = 13
 WRAPPING_BYTES: Final = 4 + 1 + DEVICE_CHARS + 12 + KEY_BYTES + 16 + 8
 JOURNAL_WRAPPING_AT: Final = 5
-_MAGIC: Final = b"PPKW\x01"
+_KIND: Final = b"PPKW"
+VERSION: Final = 1
+_MAGIC: Final = _KIND + bytes((VERSION,))
+_READ_BYTES: Final = 4096
+"""What is read of a file: a wrapping of a later version may be longer than ours."""
 _NONCE_AT: Final = len(_MAGIC) + DEVICE_CHARS
 _SUM_BYTES: Final = 8
 _INFO: Final = "pepys wrapping 1"
@@ -53,6 +58,32 @@ def is_whole(wrapping: bytes) -> bool:
     body, total = wrapping[:-_SUM_BYTES], wrapping[-_SUM_BYTES:]
     right_form = len(wrapping) == WRAPPING_BYTES and wrapping.startswith(_MAGIC)
     return right_form and hashlib.sha256(body).digest()[:_SUM_BYTES] == total
+
+
+def newer_version(data: bytes) -> int | None:
+    """The version of a whole wrapping that only a later pepys reads; None of ours, and of what is damaged."""
+    if len(data) <= len(_MAGIC) + _SUM_BYTES or not data.startswith(_KIND) or data[len(_KIND)] <= VERSION:
+        return None
+    right = hashlib.sha256(data[:-_SUM_BYTES]).digest()[:_SUM_BYTES] == data[-_SUM_BYTES:]
+    return data[len(_KIND)] if right else None
+
+
+def refuse_newer(home: Path, disk: Disk = DISK, device: str | None = None) -> None:
+    """Leave a home alone in which a later pepys has wrapped a key, or that of `device`, as this one does not know.
+
+    Raises:
+        KeyProblem: there is such a wrapping; it names the version.
+        StorageProblem: one cannot be read.
+    """
+    for path in (path for both in (pairs(home, disk) if device is None else [pair(home, device)]) for path in both):
+        if (version := newer_version(read_file(path, disk))) is not None:
+            raise newer_problem(path, version)
+
+
+def newer_problem(path: Path, version: int) -> KeyProblem:
+    """What to say of a wrapping of a later version."""
+    told = f"{path} is of a newer pepys: wrapping version {version}, this one reads version {VERSION}"
+    return KeyProblem(told, "update pepys; the key is not damaged")
 
 
 def device_of(wrapping: bytes) -> str:
@@ -87,7 +118,7 @@ def journals(home: Path, disk: Disk = DISK) -> list[Path]:
 
 def read_file(path: Path, disk: Disk = DISK) -> bytes:
     """What one file of a pair holds; empty when it is missing."""
-    return _read(path, 0, WRAPPING_BYTES + 1, disk)
+    return _read(path, 0, _READ_BYTES, disk)
 
 
 def read_journal(path: Path, disk: Disk = DISK) -> bytes:
@@ -106,8 +137,12 @@ def whole_wrappings(home: Path, disk: Disk = DISK) -> Iterator[tuple[Path, bytes
 
 
 def damaged_copies(home: Path, disk: Disk = DISK) -> list[Path]:
-    """The files of wrappings that are not whole; a missing second file counts, as a crash may have left it out."""
-    return [path for both in pairs(home, disk) for path in both if not is_whole(read_file(path, disk))]
+    """The files of wrappings that are not whole; a missing second file counts, as a crash may have left it out.
+
+    One of a later version is no damage.
+    """
+    files = ((path, read_file(path, disk)) for both in pairs(home, disk) for path in both)
+    return [path for path, data in files if not is_whole(data) and newer_version(data) is None]
 
 
 def _read(path: Path, start: int, length: int, disk: Disk) -> bytes:

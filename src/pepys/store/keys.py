@@ -25,7 +25,15 @@ from pepys.store import key_homes
 from pepys.store.disk import DISK, Disk
 from pepys.store.files import locked, replace_file, storage_errors
 from pepys.store.key_former import Rank, formers_of, masters
-from pepys.store.key_master import make_or_read, master_key_path, master_lock, next_key_path, read_kept, read_plain
+from pepys.store.key_master import (
+    made_private,
+    make_or_read,
+    master_key_path,
+    master_lock,
+    next_key_path,
+    read_kept,
+    read_plain,
+)
 from pepys.store.key_moving import move
 from pepys.store.key_wrapping import (
     KEY_BYTES,
@@ -33,9 +41,11 @@ from pepys.store.key_wrapping import (
     damaged_copies,
     device_of,
     is_whole,
+    newer_version,
     pair,
     put_pair,
     read_file,
+    refuse_newer,
     unwrap,
     whole_wrappings,
     wrap,
@@ -178,7 +188,14 @@ def is_store(home: Path, disk: Disk = DISK) -> bool:
     except FileNotFoundError:
         return False
     except StorageProblem as error:
-        if (owner := other_owner(home)) and isinstance(error.__cause__, PermissionError):
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        try:
+            home.stat()
+        except PermissionError:
+            told = f"the home {home} cannot be reached: a folder above it is closed to you"
+            raise PermissionMissing(told, "have it opened, or name a home of yours with --home") from error
+        if owner := other_owner(home):
             raise PermissionMissing(
                 f"the home {home} belongs to {owner}, who keeps it closed", "name a home of yours with --home"
             ) from error
@@ -214,15 +231,26 @@ def opened_at(home: Path, config_dir: Path, disk: Disk = DISK) -> StoreKeys:
 
 def _open_existing(home: Path, config_dir: Path, disk: Disk) -> StoreKeys:
     wrapping, store_key, rank = _found(home, config_dir, disk)
+    hints = _made_private(config_dir)
     if rank is not Rank.NEXT:
         key_homes.note(config_dir, home)
     if rank is Rank.NEXT or next_key_path(config_dir).exists():
-        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(_UNDER_WAY,))
+        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(*hints, _UNDER_WAY))
     if rank is Rank.FORMER:
         hint = _moved(home, config_dir, disk)
         wrapping, store_key, _ = _found(home, config_dir, disk)
-        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(hint,))
-    return StoreKeys(store_key, device_of(wrapping), wrapping, _restored(home, config_dir, wrapping, disk))
+        return StoreKeys(store_key, device_of(wrapping), wrapping, hints=(*hints, hint))
+    return StoreKeys(store_key, device_of(wrapping), wrapping, _restored(home, config_dir, wrapping, disk), hints)
+
+
+def _made_private(config_dir: Path) -> tuple[str, ...]:
+    """What is to be said of master keys that others could read: it is put right where the file is this user's."""
+    paths = (master_key_path(config_dir), next_key_path(config_dir))
+    told = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            told.append(made_private(path))
+    return tuple(filter(None, told))
 
 
 def _found(home: Path, config_dir: Path, disk: Disk) -> tuple[bytes, bytes, Rank]:
@@ -295,6 +323,10 @@ def _why_not(home: Path, config_dir: Path, disk: Disk) -> KeyProblem | Damaged:
             "put it back from your backup, or give your recovery code to pepys key import; "
             "nothing in the home can be read without",
         )
+    try:
+        refuse_newer(home, disk)
+    except KeyProblem as newer:
+        return newer
     if not any(path.parent == folder for path in whole):
         also = "; the copies in journals are under another master key" if whole else ""
         return Damaged(
@@ -323,7 +355,8 @@ def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk) -> tupl
                 return ()
             for path in pair(home, device_of(found[0])):
                 data = read_file(path, disk)
-                if data != found[0]:
+                # One of a later version is not ours to write over: that pepys opens it.
+                if data != found[0] and newer_version(data) is None:
                     replace_file(path, found[0], "wrap.restored", disk)
                     notices.append(_notice(path, data, "restored from another copy"))
     except (FileNotFoundError, StorageProblem) as error:
@@ -331,7 +364,7 @@ def _restored(home: Path, config_dir: Path, wrapping: bytes, disk: Disk) -> tupl
         return tuple(
             _notice(path, data, f"not restored: {told}")
             for path in paths
-            if (data := read_file(path, disk)) != wrapping
+            if (data := read_file(path, disk)) != wrapping and newer_version(data) is None
         )
     return tuple(notices)
 

@@ -4,7 +4,7 @@ Truth: never derived and never touched by `rebuild`; where nothing was ever note
 Invariants: an entry is durable when `append` returns, and then stands in the database itself, not in the file of
 recent writes beside it, which SQLite cuts without a word where a bit of it is wrong; processes that append at once
 make one chain; the anchor follows each entry. To a ledger that has lost entries nothing is appended, which would hide
-that.
+that. Where the anchor that would tell is missing or damaged, the next entry follows one that says so for good.
 
 Spends are written by whoever stores an artifact that cost something, tokens by `ledger_tokens`. Limits and maps of
 imports stand here for the commands that set and ask them, `budget` and `import`.
@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from pepys.errors import Damaged, StorageProblem
+from pepys.clock import rfc3339
+from pepys.errors import Damaged, NewerFormat, StorageProblem
 from pepys.limits import LEDGER_ENTRY_BYTES, WAL_WAIT_MS
 from pepys.store import ledger_chain as chain
 from pepys.store.database import (
@@ -34,7 +35,7 @@ from pepys.store.database import (
 )
 from pepys.store.files import locked
 from pepys.store.ledger_anchor import Anchor, anchor_path, read_anchor, write_anchor
-from pepys.store.ledger_chain import COLUMNS, KINDS, Entry
+from pepys.store.ledger_chain import COLUMNS, KINDS, UNANCHORED, Entry
 from pepys.store.store import Store
 from pepys.store.trigger import reach
 
@@ -46,9 +47,6 @@ _OLDER: Final = (
     " wall_ns, '' AS device, json_object('key', \"key\", 'stage', stage) AS body, x'' AS hash FROM spends) "
 )
 _SPENT_ON: Final = "SELECT coalesce(sum(amount_nanos), 0) FROM entries WHERE kind = 'spend' AND subject = ?"
-_SPENT_WHEN: Final = (
-    "SELECT coalesce(sum(amount_nanos), 0) FROM entries WHERE kind = 'spend' AND wall_ns >= ? AND wall_ns < ?"
-)
 _NEWEST: Final = f"SELECT {COLUMNS} FROM entries WHERE kind = ? AND subject = ? ORDER BY number DESC LIMIT 1"
 _NEWEST_OF_ALL: Final = f"SELECT {COLUMNS} FROM entries ORDER BY number DESC LIMIT 1"
 _STATES: Final = (
@@ -83,17 +81,6 @@ class Ledger:
             if connection is None:
                 return 0
             return sum(int(connection.execute(older + _SPENT_ON, (one,)).fetchone()[0]) for one in set(sessions))
-
-    def total_nanos_between(self, from_wall_ns: int, until_wall_ns: int) -> int:
-        """What was spent from a moment on until before another: a day, a month.
-
-        Raises:
-            Damaged: as of `total_nanos`.
-        """
-        with self._opened() as (connection, older):
-            if connection is None:
-                return 0
-            return int(connection.execute(older + _SPENT_WHEN, (from_wall_ns, until_wall_ns)).fetchone()[0])
 
     def newest(self, kind: str, subject: str) -> Entry | None:
         """What counts now: the limit of a scope, the state of a token, where a source id went; None: nothing.
@@ -144,31 +131,47 @@ class Ledger:
             raise ValueError(f"no entry of the ledger: {kind!r}, {len(subject)} + {len(text)} characters")
         store = self._store
         with locked(store.path / "locks" / "ledger.append.lock", disk=store.disk), self._told():
-            anchor = self._anchor()
+            anchor, why = self._anchor()
+            self._refuse_empty()
             if anchor is not None and not self._path.exists():
                 raise self._lost(f"{self._path.name} is missing", anchor)
             with closing(open_database(store, "ledger")) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 with transaction(connection, "ledger"):
-                    number, previous = self._end(connection, anchor)
+                    end = self._end(connection, anchor, why)
                     judge(next(iter(_asked(connection, _NEWEST, kind, subject)), None))
-                    row = (number, kind, subject, amount_nanos, store.clock.wall_ns(), store.keys.device_id, text)
-                    hashed = chain.link(store.keys.ledger_key, previous, row)
-                    connection.execute(_INSERT, (*row, hashed))
-                self._settle(connection, Anchor(number, hashed))
+                    row = (end[0], kind, subject, amount_nanos, store.clock.wall_ns(), store.keys.device_id, text)
+                    hashed = self._insert(connection, row, end[1])
+                self._settle(connection, Anchor(end[0], hashed))
         return Entry(*row[:-1], json.loads(text), hashed)
 
-    def _end(self, connection: Connection, anchor: Anchor | None) -> tuple[int, bytes]:
-        """The number of the next entry and the hash before it, after a look at what the anchor says of the others."""
+    def _end(self, connection: Connection, anchor: Anchor | None, why: str) -> tuple[int, bytes]:
+        """The number of the next entry and the hash before it, after a look at what the anchor says of the others.
+
+        Where it says nothing, an entry that tells `why` is put before.
+        """
         newest = next(iter(_asked(connection, _NEWEST_OF_ALL)), None)
         if anchor is not None and (problem := _against(connection, newest, anchor)):
             raise self._lost(problem, anchor)
         if newest is None:
             return 0, chain.BEFORE_FIRST
-        if anchor is None or anchor.number < newest.number:
-            # A crash, or a migration, left it behind; so it never is by more than one.
+        number, hashed = newest.number + 1, newest.hash
+        if anchor is None and _is_unanchored(connection, newest):
+            clock, device = self._store.clock, self._store.keys.device_id
+            row = (number, UNANCHORED, "", 0, clock.wall_ns(), device, json.dumps({"anchor": why}))
+            return number + 1, self._insert(connection, row, hashed)
+        if anchor is None:
+            # A migration, or a crash at the first entry: none may be written that nothing tells of.
+            write_anchor(self._store, Anchor(newest.number, newest.hash))
+        elif anchor.number < newest.number:
+            # A crash left it behind; so it never is by more than two.
             self._put_anchor(Anchor(newest.number, newest.hash))
-        return newest.number + 1, newest.hash
+        return number, hashed
+
+    def _insert(self, connection: Connection, row: chain.Columns, previous: bytes) -> bytes:
+        hashed = chain.link(self._store.keys.ledger_key, previous, row)
+        connection.execute(_INSERT, (*row, hashed))
+        return hashed
 
     def _settle(self, connection: Connection, anchor: Anchor) -> None:
         """Bring what was committed into the database itself, then move the anchor; neither undoes the entry."""
@@ -184,12 +187,27 @@ class Ledger:
         except StorageProblem as error:
             _LOG.warning("pepys: the anchor of the ledger stays behind: %s", error.message)
 
-    def _anchor(self) -> Anchor | None:
-        """The anchor; one that is damaged proves nothing and is replaced, after `problems` could tell of it."""
+    def _anchor(self) -> tuple[Anchor | None, str]:
+        """The anchor, or why there is none: one that is damaged proves nothing and is replaced.
+
+        Raises:
+            NewerFormat: it is a later pepys's.
+        """
         try:
-            return read_anchor(self._store)
+            found = read_anchor(self._store)
+        except NewerFormat:
+            raise
         except Damaged:
-            return None
+            return None, "damaged"
+        return found, "" if found else "missing"
+
+    def _refuse_empty(self) -> None:
+        if self._path.exists() and not self._path.stat().st_size:
+            raise self._empty()
+
+    def _empty(self) -> Damaged:
+        then = "where there is none, move it away and go on with an empty one"
+        return Damaged(f"the ledger {self._path} is empty", f"put one back from a backup; {then}")
 
     def _lost(self, problem: str, anchor: Anchor) -> Damaged:
         return Damaged(
@@ -204,35 +222,83 @@ class Ledger:
         """What is wrong with the file, the chain and the anchor; empty when all is sound or nothing is there.
 
         Safe beside processes that append: the anchor is read before the entries, which only grow.
+
+        Raises:
+            NewerFormat: it is a later pepys's.
         """
+        return self._proof(self._wrong)
+
+    def doubts(self) -> list[str]:
+        """What the anchor says against the entries, without a look at each of them; empty when they are all there.
+
+        Raises:
+            Damaged: as of `total_nanos`.
+        """
+        return self._proof(self._unproven)
+
+    def losses(self) -> list[str]:
+        """What its entries tell for good: that others before them may be lost. Of one that does not open, nothing."""
+        with contextlib.suppress(Damaged, StorageProblem):
+            return [
+                f"its anchor was {entry.body.get('anchor')} at entry {entry.number}, {rfc3339(entry.wall_ns)}: "
+                "of those before, the last ones may be gone"
+                for entry in self.entries(UNANCHORED, "")
+            ]
+        return []
+
+    def trusted_from(self) -> int:
+        """The number of the first entry of which it is known that no newer one is lost.
+
+        Raises:
+            Damaged: nobody knows it of any, or as of `total_nanos`.
+        """
+        if found := self.doubts():
+            raise Damaged(f"the ledger may have lost entries: {found[0]}", "pepys verify tells all; restore a backup")
+        last = self.newest(UNANCHORED, "")
+        return 0 if last is None else last.number + 1
+
+    def _proof(self, look: Callable[[Connection, Anchor | None, str, bool], list[str]]) -> list[str]:
         found: list[str] = []
-        anchor = None
+        anchor, why = None, ""
         try:
             anchor = read_anchor(self._store)
+        except NewerFormat:
+            raise
         except Damaged as error:
-            found.append(error.message)
+            why = error.message
+            found.append(why)
         try:
             with self._opened() as (connection, older):
                 if connection is not None:
-                    return found + self._wrong(connection, anchor, chained=not older, anchored=not found)
+                    connection.execute("BEGIN")
+                    return found + look(connection, anchor, why, not older)
+        except NewerFormat:
+            raise
         except Damaged as error:
             return [*found, error.message]
         return found + ([f"{self._path} is missing: entry {anchor.number} was its newest one"] if anchor else [])
 
-    def _wrong(self, connection: Connection, anchor: Anchor | None, *, chained: bool, anchored: bool) -> list[str]:
-        connection.execute("BEGIN")
+    def _wrong(self, connection: Connection, anchor: Anchor | None, why: str, chained: bool) -> list[str]:
         rows = connection.execute("PRAGMA integrity_check").fetchall()
         found = [str(row[0]) for row in rows if row[0] != "ok"]
-        if found or not chained:
+        if found:
             return found
-        found = list(chain.problems(self._store.keys.ledger_key, connection.execute(_IN_ORDER)))
+        if chained:
+            found = list(chain.problems(self._store.keys.ledger_key, connection.execute(_IN_ORDER)))
+        return found + self._unproven(connection, anchor, why, chained)
+
+    def _unproven(self, connection: Connection, anchor: Anchor | None, why: str, chained: bool) -> list[str]:
+        if not chained:
+            # No pepys of its time wrote an anchor.
+            last = anchor and f"an older one was put back: entry {anchor.number} was the newest one"
+            return [f"{self._path}: {last}"] if last else []
         newest = next(iter(_asked(connection, _NEWEST_OF_ALL)), None)
-        if anchor is not None and (problem := _against(connection, newest, anchor)):
-            found.append(problem)
-        elif anchor is None and anchored and newest is not None and newest.number and newest.device:
-            # Before the second entry is written the anchor of the first is; only a migration makes many at once.
-            found.append(f"{anchor_path(self._store)} is missing: nothing tells whether entries are lost at the end")
-        return found
+        if anchor is not None:
+            problem = _against(connection, newest, anchor)
+            return [problem] if problem else []
+        if not why and newest is not None and _is_unanchored(connection, newest):
+            return [f"{anchor_path(self._store)} is missing: nothing tells whether entries are lost at the end"]
+        return []
 
     # --- the file
 
@@ -250,6 +316,8 @@ class Ledger:
         with self._told(), closing(connect(self._path, key, self._mode())) as connection:
             # An older one is read as it is: only who writes migrates it.
             version = version_of(connection)
+            if not version:
+                raise self._empty()
             refuse_newer(self._path, "ledger", version)
             yield connection, "" if version >= _CHAINED else _OLDER
 
@@ -283,6 +351,15 @@ def _entry(
     # What somebody else wrote there is told by the chain, not by a reader.
     known = told if isinstance(told, dict) else {}
     return Entry(number, kind, subject, amount_nanos, wall_ns, device, known, hashed)
+
+
+def _is_unanchored(connection: Connection, newest: Entry) -> bool:
+    """Whether an anchor should be there, as the one of the first entry is written before the second.
+
+    Not for entries that a migration made; nor where the last who appended told of it, and died before it wrote one.
+    """
+    told = next(iter(_asked(connection, _NEWEST, UNANCHORED, "")), None)
+    return bool(newest.number and newest.device) and (told is None or told.number < newest.number - 1)
 
 
 def _against(connection: Connection, newest: Entry | None, anchor: Anchor) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged
+from pepys.errors import Damaged, NewerFormat
 from pepys.store.files import replace_file, storage_errors
 from pepys.store.sealing import open_small, seal_small
 from pepys.store.store import Store
@@ -49,7 +49,9 @@ def read_anchor(store: Store) -> Anchor | None:
     try:
         told = json.loads(open_small(store.keys.ledger_key, MAGIC, _INFO, data, str(path)))
         return Anchor(int(told["number"]), bytes.fromhex(told["hash"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except NewerFormat:
+        raise
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Damaged(f"{path} is damaged: {error}", "the next entry of the ledger makes it anew") from error
 
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 KINDS: Final = ("spend", "limit", "token", "import")
 """What entries are about; their subjects: a session, a scope, a label, `SOURCE KIND/SOURCE ID`."""
+UNANCHORED: Final = "unanchored"
+"""The kind of an entry, without a subject, that only the ledger itself writes: what came before may not be all."""
 COLUMNS: Final = "number, kind, subject, amount_nanos, wall_ns, device, body, hash"
 BEFORE_FIRST: Final = bytes(32)
 """Stands for the hash before entry 0."""

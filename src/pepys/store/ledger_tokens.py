@@ -2,18 +2,22 @@
 
 The ledger holds only the hash of each, so that nobody learns one from it. A daemon that runs sees what another process
 issued or revoked with its next request: `IssuedTokens` looks at the files of the ledger and reads them when they moved.
+
+Invariant: a token is good only while it is known that no newer entry is lost, which could be its revocation. So an
+older ledger that is put back opens nothing, nor does what was issued before nobody could tell any more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from pepys.errors import NotFound, PepysError, Usage
+from pepys.errors import Damaged, NewerFormat, NotFound, PepysError, Usage
 from pepys.store.ledger import Ledger
 from pepys.store.ledger_anchor import anchor_path
 from pepys.store.ledger_chain import Entry
@@ -23,13 +27,17 @@ _TOKEN_BYTES: Final = 32
 _LABEL: Final = re.compile(r"[^\x00-\x1f\x7f]{1,80}")
 _ISSUED: Final = "issued"
 _REVOKED: Final = "revoked"
+_REFUSED: Final = "refused"
 
 Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token: its label, `issued` or `revoked`, and since when."""
+    """What is known of a token: its label, `issued` or `revoked`, and since when.
+
+    One that was issued is `refused` where entries of the ledger may be lost that came after: it opens nothing.
+    """
 
     label: str
     state: str
@@ -46,10 +54,10 @@ def issue(store: Store, label: str) -> str:
     """
     if not _LABEL.fullmatch(label) or label != label.strip():
         raise Usage(f"{label[:80]!r} is no label", "take a few words, at most 80 characters in one line")
-    token = secrets.token_hex(_TOKEN_BYTES)
+    token, trusted = secrets.token_hex(_TOKEN_BYTES), _trusted_from(Ledger(store))
 
     def judge(newest: Entry | None) -> None:
-        if newest is not None and newest.body.get("state") == _ISSUED:
+        if newest is not None and _state(newest, trusted) == _ISSUED:
             raise Usage(f"there is a token {label!r} already", "revoke it before, or take another label")
 
     Ledger(store).append("token", label, body={"state": _ISSUED, "hash": _hash(token)}, judge=judge)
@@ -61,7 +69,7 @@ def revoke(store: Store, label: str) -> None:
 
     Raises:
         NotFound: there is none of that label, or it is revoked.
-        Damaged: the ledger is damaged.
+        Damaged: the ledger is damaged, and no token that was issued opens anything.
         StorageProblem: it cannot be noted.
     """
 
@@ -69,7 +77,13 @@ def revoke(store: Store, label: str) -> None:
         if newest is None or newest.body.get("state") != _ISSUED:
             raise NotFound(f"there is no token {label!r}", "pepys key token --list shows what there is")
 
-    Ledger(store).append("token", label, body={"state": _REVOKED}, judge=judge)
+    try:
+        Ledger(store).append("token", label, body={"state": _REVOKED}, judge=judge)
+    except NewerFormat:
+        raise
+    except Damaged as error:
+        remedy = f"{error.remedy}; until then no token that was issued opens anything, this one neither"
+        raise Damaged(error.message, remedy) from error
 
 
 def tokens(store: Store) -> list[Token]:
@@ -78,8 +92,24 @@ def tokens(store: Store) -> list[Token]:
     Raises:
         Damaged: the ledger is damaged.
     """
-    found = Ledger(store).states("token")
-    return [Token(entry.subject, str(entry.body.get("state", _REVOKED)), entry.wall_ns) for entry in found]
+    ledger = Ledger(store)
+    trusted = _trusted_from(ledger)
+    return [Token(entry.subject, _state(entry, trusted), entry.wall_ns) for entry in ledger.states("token")]
+
+
+def _trusted_from(ledger: Ledger) -> float:
+    """The number of the first entry that counts; none does while entries are, or may be, lost at the end."""
+    try:
+        return ledger.trusted_from()
+    except NewerFormat:
+        raise
+    except Damaged:
+        return math.inf
+
+
+def _state(entry: Entry, trusted: float) -> str:
+    state = str(entry.body.get("state", _REVOKED))
+    return _REFUSED if state == _ISSUED and entry.number < trusted else state
 
 
 class IssuedTokens:
@@ -94,16 +124,18 @@ class IssuedTokens:
     def accepts(self, token: str) -> bool:
         """Whether a token is one that was issued and not revoked; takes as long for each, and some microseconds.
 
-        While the ledger cannot be read none is.
+        While the ledger cannot be read, or may have lost entries, none is.
         """
         stamp = self._stamp()
         if stamp != self._seen:
             self._good, self._seen = (), None
             try:
-                found = Ledger(self._store).states("token")
+                ledger = Ledger(self._store)
+                trusted = ledger.trusted_from()
+                issued = [entry for entry in ledger.states("token") if _state(entry, trusted) == _ISSUED]
             except PepysError:
                 return False
-            self._good = tuple(str(entry.body["hash"]) for entry in found if entry.body.get("state") == _ISSUED)
+            self._good = tuple(str(entry.body["hash"]) for entry in issued)
             self._seen = stamp
         asked, good = _hash(token), False
         for one in self._good:

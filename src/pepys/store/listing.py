@@ -1,6 +1,6 @@
 """The questions that a list puts to the catalog, as SQL: each is answered from an index, newest first, up to its limit.
 
-Tests hold every one of them against the plan that SQLite makes for it.
+The text of each is the same for SQLite and PostgreSQL; tests hold every one against the plan that each makes for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ Question = tuple[str, tuple[Any, ...]]
 """A statement with its values."""
 
 _COLUMNS: Final = ", ".join(f"s.{name}" for name in COLUMNS)
-_ALL: Final = -1
+_TEXTS: Final = " || '\n' || ".join(f"s.{name}" for name in ("name", "description", "tags", "summary"))
+_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}  # as both dialects fold: ASCII alone
+_ALL: Final = 1 << 62  # no dialect has the same word for no limit
+_QUERY_CHARS: Final = 10_000
+_NS_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Listed:
             f"SELECT {_COLUMNS} FROM {source} WHERE {where}"
             f" ORDER BY {first}.started_wall_ns DESC, {first}.{key} DESC LIMIT ? OFFSET ?"
         )
-        return statement, (*values, _ALL if limit is None else max(0, limit), max(0, offset))
+        return statement, (*values, _ALL if limit is None else _number(limit), _number(offset))
 
     def count(self) -> Question:
         """How many there are."""
@@ -54,19 +58,20 @@ class Listed:
         return f"SELECT count(*) FROM {source} WHERE {where}", values
 
     def _chosen(self) -> tuple[str, str, tuple[Any, ...]]:
-        source, begun = "sessions s", "s.started_wall_ns"
+        source, begun, always = "sessions s", "s.started_wall_ns", []
         if self.tag is not None:
-            source, begun = "session_tags t CROSS JOIN sessions s ON s.id = t.session", "t.started_wall_ns"
+            # A condition instead of ON, which a cross join takes in SQLite alone.
+            source, begun, always = "session_tags t CROSS JOIN sessions s", "t.started_wall_ns", ["s.id = t.session"]
         tests = {
             "t.tag = ?": None if self.tag is None else storable(self.tag),
             "s.state = ?": self.state,
-            "s.name || char(10) || s.description || char(10) || s.tags || char(10) || s.summary LIKE ? ESCAPE '\\'":
+            f"lower({_TEXTS}) LIKE ? ESCAPE '\\'":
                 None if self.query is None else _like(self.query),
-            f"{begun} >= ?": self.from_ns,
-            f"{begun} < ?": self.to_ns,
+            f"{begun} >= ?": stored_ns(self.from_ns),
+            f"{begun} < ?": stored_ns(self.to_ns),
         }  # fmt: skip
         chosen = {test: value for test, value in tests.items() if value is not None}
-        return source, " AND ".join(["s.state != 'deleted'", *chosen]), tuple(chosen.values())
+        return source, " AND ".join([*always, "s.state != 'deleted'", *chosen]), tuple(chosen.values())
 
 
 def one(session: str) -> Question:
@@ -99,6 +104,17 @@ def unique(text: str, ids: list[str]) -> str:
     raise NotFound(f"there is no session {text[:80]}", "pepys list shows what there is")
 
 
+def stored_ns(at_ns: int | None) -> int | None:
+    """A wall time as a column may hold it: what lies beyond is before, or after, every session."""
+    return None if at_ns is None else max(-_NS_MAX, min(at_ns, _NS_MAX))
+
+
+def _number(count: int) -> int:
+    return max(0, min(count, _ALL))
+
+
 def _like(query: str) -> str:
+    if len(query) > _QUERY_CHARS:
+        return ""  # no database takes a pattern of any length; this one is that of no row, as all have line breaks
     escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return storable(f"%{escaped}%")
+    return storable(f"%{escaped}%").translate(_LOWER)

@@ -11,6 +11,7 @@ import sys
 from typing import Final
 
 from pepys import limits
+from pepys.config import catalog_url
 from pepys.errors import Damaged, PepysError, StorageProblem
 from pepys.store.database import DatabaseError, open_database, outdated
 from pepys.store.handover import receive, start_child
@@ -21,7 +22,8 @@ _NAMES: Final = ("catalog", "work")
 
 def make_missing(store: Store) -> bool:
     """Have a process make what is missing or older, and wait for it; whether all is there. Blocks."""
-    names = [name for name in _NAMES if outdated(store, name)]
+    # A catalog on a server is not asked for here: no start waits for one.
+    names = [name for name in _NAMES if not (name == "catalog" and catalog_url()) and outdated(store, name)]
     if not names:
         return True
     try:

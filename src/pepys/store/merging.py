@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pepys.errors import Damaged, NotFound, PepysError
 from pepys.limits import CHUNK_MERGED_BYTES, CHUNK_MERGED_PLAIN_BYTES
 from pepys.model.manifest import ChunkRef, Manifest
-from pepys.store.chunks import decompress, owner, pack
+from pepys.store.chunks import decompress, owner, pack, read_chunk
 from pepys.store.files import locked
 from pepys.store.journal import journal_locked
 from pepys.store.removals import MERGE, drop_list, listed_sessions, read_list, write_list
@@ -120,7 +120,7 @@ def _exchange(store: Store, session: str, runs: list[_Run]) -> None:
     write_list(store, session, MERGE, sorted({*old, *new}))
     reach("merge.listed")
     for run in runs:
-        store.blobs.put(run.data)
+        store.blobs.put(run.data, twice=True)
     reach("merge.stored")
     replaced = {run.old: run.ref(blob) for blob, run in new.items()}
     store.heads.update(session, lambda now: replace(now, chunks=_exchanged(now.chunks, replaced)))
@@ -140,6 +140,7 @@ def _finish(store: Store, session: str) -> int:
             if blob not in kept:
                 freed += store.blobs.delete(blob)
                 reach("merge.freed")
+        store.blobs.settle(blob for blob in blobs if blob not in kept)
     drop_list(store, session, MERGE)
     return freed
 
@@ -166,14 +167,19 @@ def _runs(store: Store, current: Manifest) -> Iterator[_Run]:
 
 
 def _own_text(store: Store, session: str, chunk: ChunkRef) -> bytes | None:
-    """What a small chunk of this session says; None of a large one, or of one that another session may share."""
+    """What a small chunk of this session says.
+
+    None of a large one, of one that another session may share, and of one that holds what is no event: in a larger one
+    it would be closer to more of them.
+    """
     if not _is_small(store, chunk):
         return None
     try:
-        text = decompress(store.blobs.read(chunk.blob))
+        data = store.blobs.read(chunk.blob)
+        text = decompress(data)
     except (NotFound, ValueError) as error:
         raise Damaged(f"a chunk of session {session}: {error}", "pepys verify tells what is damaged") from error
-    return text if owner(text) == session else None
+    return text if owner(text) == session and read_chunk(data).refused is None else None
 
 
 def _is_small(store: Store, chunk: ChunkRef) -> bool:

@@ -13,14 +13,12 @@ from dataclasses import replace
 from pepys.errors import Damaged, NotFound
 from pepys.model.edits import in_order
 from pepys.model.events import Event, NoteAdded
-from pepys.model.manifest import Edit, Manifest, decode_edits
+from pepys.model.manifest import ChunkRef, Edit, Manifest, decode_edits
 from pepys.model.session import Unread
-from pepys.store.chunks import decode_chunk
+from pepys.store.chunks import ReadChunk, Wanted, read_chunk
 from pepys.store.journal_reader import JournalReader
 from pepys.store.store import Store
 
-Wanted = Callable[[bytes], bool]
-"""Says of an event, by its bytes, whether it is to be decoded and given."""
 Moved = Callable[[], bool]
 """Whether the head has moved on since the manifest was read: what is missing then was replaced, and is no damage."""
 
@@ -48,16 +46,43 @@ class Pieces:
             NotFound: one is not there, as the head has moved on.
         """
         for chunk in self._current.chunks:
+            data = None
             try:
-                found = list(decode_chunk(self._store.blobs.read(chunk.blob), self._wanted))
+                data = self._store.blobs.read(chunk.blob)
             except NotFound:
                 if self._moved():
                     raise
-                self.passed_over("events", chunk.first, chunk.end)
-            except (Damaged, ValueError):
-                self.passed_over("events", chunk.first, chunk.end)
-            else:
-                self.take(found)
+            except Damaged:
+                pass
+            self.take_chunk(chunk, data)
+
+    def take_chunk(self, chunk: ChunkRef, data: bytes | None) -> tuple[str, str] | None:
+        """Take the events of a chunk that open; of a blob that does not open (None), there are none.
+
+        Returns:
+            The stretch that holds those which do not, in words, and why; None where all open.
+        """
+        try:
+            found = ReadChunk() if data is None else read_chunk(data, self._wanted)
+        except ValueError as error:
+            found, data, problem = ReadChunk(), None, str(error)
+        else:
+            problem = "a line of it is no event"
+        if data is None:
+            self.passed_over("events", chunk.first, chunk.end)
+            return f"events {chunk.first} to {chunk.end}", problem
+        if found.refused is None:
+            self.take(found.events)
+            return None
+        # Where a sealed segment replaced some of a chunk's events, nobody can tell the numbers of the others closer.
+        first, end = chunk.first + found.refused[0], chunk.end - (found.lines - found.refused[1])
+        before, after = found.around
+        self.take(found.events[:before])
+        self.passed_over("events", min(first, chunk.end - 1), max(end, first + 1))
+        self.events += found.events[before:after]
+        told = str(self.unread[-1])
+        self.take(found.events[after:])
+        return told, problem
 
     def read_journal(self) -> JournalReader | None:
         """Take the events that no chunk holds; the reader, to read on from there, or None where there is none."""
@@ -67,6 +92,8 @@ class Pieces:
             reader = JournalReader(path, store.keys, offset, self._wanted, disk=store.disk)
             self.read_on(reader)
         except NotFound:
+            if current.state == "recording":  # it is there until the head moves on from that
+                self.passed_over("journal", current.next_event, current.next_event)
             return None
         except Damaged:
             self.passed_over("journal", current.next_event, current.next_event)

@@ -41,13 +41,14 @@ class Term:
     @property
     def grams(self) -> str:
         """As a query of the index of parts; empty where that one cannot serve."""
-        return "" if self.prefix or self.phrase or len(self.text) < _PART_CHARS else _quoted(self.text)
+        # CJK has no spaces: what begins a word there is any part of the text.
+        whole_words = self.phrase or (self.prefix and not self._cjk)
+        return "" if whole_words or len(self.text) < _PART_CHARS else _quoted(self.text)
 
     @property
     def pairs(self) -> str:
-        """As a query of the index of CJK pairs; empty where that one cannot serve."""
-        whole = _CJK.fullmatch(self.text) is not None and len(self.text) >= 2
-        return _quoted(bigrams(self.text)) if whole else ""
+        """As a query of the index of CJK pairs, which two characters need; empty where that one cannot serve."""
+        return _quoted(self.text) if self._cjk and len(self.text) == 2 else ""
 
     @property
     def pattern(self) -> str:
@@ -55,10 +56,16 @@ class Term:
         folded = fold(self.text)
         if self.phrase:
             return r"\W+".join(re.escape(word) for word in re.findall(r"\w+", folded)) or re.escape(folded)
-        if self.prefix or self.grams or self.pairs:
-            return (r"\b" if self.prefix else "") + re.escape(folded)
+        if self.grams or self.pairs:
+            return re.escape(folded)
+        if self.prefix:
+            return r"\b" + re.escape(folded)
         # Too short to be found as a part of something.
         return rf"(?<!\w){re.escape(folded)}(?!\w)"
+
+    @property
+    def _cjk(self) -> bool:
+        return _CJK.fullmatch(self.text) is not None
 
     @property
     def _symbols(self) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from pepys.errors import Damaged, NotFound
+from pepys.errors import ODD, Damaged, NewerFormat, NotFound, odd
+from pepys.model.event_lines import Choice, beginning
 from pepys.model.events import (
     Event,
     FragmentWritten,
@@ -18,30 +19,22 @@ from pepys.model.events import (
     SegmentOpened,
     SegmentSealed,
     SessionStarted,
-    beginning,
 )
 from pepys.model.manifest import ArtifactRef, Head, Manifest
 from pepys.model.projection import project
 from pepys.model.session import Session
-from pepys.store.chunks import decode_chunk, decode_json
+from pepys.store.chunks import Wanted, decode_chunk, decode_json
 from pepys.store.journal import journal_locked
 from pepys.store.journal_reader import JournalReader
-from pepys.store.pieces import Pieces, Wanted, read_edits
+from pepys.store.pieces import Pieces, read_edits
 from pepys.store.store import Store
 
 _TRIES = 5
 _Result = TypeVar("_Result")
-_LEVELS: Final = beginning(LevelsNoted)
-
-
-def no_levels(event: bytes) -> bool:
-    """All but the levels of sound: the fold has no use for them, and they are most of an hour's events."""
-    return not event.startswith(_LEVELS)
-
-
-def only_levels(event: bytes) -> bool:
-    """Levels of sound alone."""
-    return event.startswith(_LEVELS)
+no_levels: Final = Choice(beginning(LevelsNoted), inside=False)
+"""All but the levels of sound: the fold has no use for them, and they are most of an hour's events."""
+only_levels: Final = Choice(beginning(LevelsNoted), inside=True)
+"""Levels of sound alone."""
 
 
 def session_ids(store: Store) -> list[str]:
@@ -67,15 +60,24 @@ def manifest(store: Store, session: str) -> Manifest:
 
 
 def read_root(store: Store, session: str) -> tuple[Head, Manifest]:
-    """Head and manifest; a head of sequence 0 was never written."""
+    """Head and manifest; a head of sequence 0 was never written.
+
+    Raises:
+        NotFound: no such session, or one that died before its first event was whole.
+        Damaged: they do not open; or there is no head, and a journal that tells of events but not how it began.
+    """
     try:
         return store.heads.manifest(session)
     except NotFound:
         if not store.has_journal(session):
             raise
-    for _, event in JournalReader(store.journal_path(session), store.keys, disk=store.disk).read():
-        if isinstance(event, SessionStarted):
+    reader = JournalReader(store.journal_path(session), store.keys, disk=store.disk)
+    for _, event in reader.read():
+        if isinstance(event, SessionStarted) and reader.next_event == 1:
             return Head(session, 0, ""), Manifest(session, "recording", event.name, event.started_wall_ns)
+    if reader.next_event or reader.damaged:
+        told = f"the head of session {session} is gone, and its journal does not tell how it began: the journal is kept"
+        raise Damaged(told, "restore the folder heads from a backup")
     raise NotFound(f"session {session} recorded nothing", "pepys list shows what there is")
 
 
@@ -142,7 +144,12 @@ def load(store: Store, session: str) -> Session:
     def read(head: Head, current: Manifest) -> Session:
         return _fold(store, head, current, _pieces(store, head, current, no_levels))
 
-    return settled(store, session, read)
+    try:
+        return settled(store, session, read)
+    except NewerFormat:
+        raise
+    except ODD as error:
+        raise Damaged(f"session {session}: {odd(error)}", "pepys verify tells what is damaged") from error
 
 
 def load_whole(store: Store, session: str) -> Session:

@@ -1,7 +1,8 @@
 """Making the catalog anew from heads, journals and blobs: first what lists show, then what can be searched for.
 
-Ledger and jobs are not touched. Damaged heads are restored from their copies first, where those are whole. A kill in
-the middle leaves a catalog that the next one to refresh it completes.
+Ledger and jobs are not touched. Damaged heads are restored from their copies first, where those are whole; chunks,
+manifests and edit logs, of which readers take either file, after the rows. A kill in the middle leaves a catalog that
+the next one to refresh it completes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Self
 from pepys.errors import Damaged, StorageProblem
 from pepys.store.catalog import Catalog, Progress
 from pepys.store.store import Store
+from pepys.store.twice import mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Rebuilt:
     Attributes:
         sessions: how many it lists.
         unread: of which of them a part did not open, with what that was.
-        restored: the heads, and copies of heads, that were damaged and are whole again.
+        restored: heads, chunks, manifests and edit logs, or their copies, that were damaged and are whole again.
     """
 
     sessions: int
@@ -33,11 +35,11 @@ class Rebuilt:
 
 
 class Rebuilding:
-    """One making anew, in two steps: `rows`, then `text`; a context manager that closes the catalog."""
+    """One making anew, in three steps: `rows`, `copies`, then `text`; a context manager that closes the catalog."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._catalog = Catalog(store)
+        self._catalog = Catalog(store, elsewhere=False)
         self._restored: list[Path] = []
 
     def __enter__(self) -> Self:
@@ -68,18 +70,30 @@ class Rebuilding:
         self._catalog.refresh_rows(progress)
         return self._catalog.count()
 
+    def copies(self, progress: Progress | None = None) -> None:
+        """Restore what lies twice from the file of each pair that is whole; tells of sessions.
+
+        Raises:
+            StorageProblem: the home cannot be written.
+        """
+        self._restored.extend(mend(self._store, progress))
+
     def text(self, progress: Progress | None = None) -> Rebuilt:
         """Index all text; what the catalog then lists, and what could not be read."""
         self._catalog.refresh_text(progress)
+        # What was recorded or edited meanwhile; and what a server lost that was killed and does not sync each commit.
+        if self._catalog.refresh_rows():
+            self._catalog.refresh_text()
         return Rebuilt(self._catalog.count(), dict(self._catalog.unread), tuple(self._restored))
 
 
 def rebuild(store: Store) -> Rebuilt:
-    """Both steps of `Rebuilding`.
+    """All steps of `Rebuilding`.
 
     Raises:
         StorageProblem: the home cannot be written.
     """
     with Rebuilding(store) as making:
         making.rows()
+        making.copies()
         return making.text()

@@ -11,17 +11,19 @@ import contextlib
 import logging
 from dataclasses import replace
 
-from pepys.errors import Busy, Damaged, NotFound, Partial, PepysError, Usage
+from pepys.errors import ODD, Busy, Damaged, NotFound, Partial, PepysError, Usage, odd
 from pepys.model import events as ev
 from pepys.model.ids import is_session_id
 from pepys.model.manifest import Manifest
 from pepys.model.projection import project
 from pepys.model.session import Segment
 from pepys.store.chunks import store_chunks
-from pepys.store.journal import Journal, journal_locked
+from pepys.store.edits import finish_edits
+from pepys.store.journal import Journal
 from pepys.store.merging import finish_merges, merge_if_possible
 from pepys.store.pieces import Pieces
-from pepys.store.reader import journal_events, load, no_levels, read_root, session_ids
+from pepys.store.reader import journal_events, load_whole, no_levels, read_root, session_ids
+from pepys.store.removal_room import keep_room
 from pepys.store.remove import finish_removal, unfinished_removals
 from pepys.store.store import Store
 from pepys.store.strays import discard_strays
@@ -36,26 +38,31 @@ def recover_all(store: Store) -> list[str]:
     Returns:
         The sessions that were recovered.
     """
-    for tidy in (discard_strays, _discard_notes, finish_merges, _finish_removals):
+    for tidy in (discard_strays, _discard_notes, finish_merges, finish_edits, _finish_removals, keep_room):
         # What cannot be tidied up now keeps nobody's session from being recovered.
         try:
             tidy(store)
-        except (PepysError, OSError) as error:
+        except (PepysError, OSError, *ODD) as error:
             _LOG.warning("something in the store is not tidied up: %s", error)
     journals = store.journal_sizes()
     recovered = []
     for session in session_ids(store):
         # One that lives, or is damaged (`verify` tells), keeps no other from being recovered.
-        with contextlib.suppress(Busy, NotFound, Damaged):
+        try:
             candidate = session in journals or read_root(store, session)[1].state == "recording"
             if candidate and recover(store, session):
                 recovered.append(session)
+        except (Busy, NotFound, Damaged):
+            continue
+        except ODD as error:
+            _LOG.warning("session %s is not recovered: %s", session, odd(error))
     return recovered
 
 
 def _finish_removals(store: Store) -> None:
     for session in unfinished_removals(store):
-        with contextlib.suppress(Partial, Damaged):
+        # One that cannot be ended now keeps no other from it.
+        with contextlib.suppress(Partial, Damaged, NotFound, Busy, *ODD):
             finish_removal(store, session)
 
 
@@ -119,13 +126,15 @@ def finish(store: Store, session: str) -> None:
     Raises:
         Busy: it is being recorded.
         NotFound: no such session, or it was deleted.
+        Damaged: some of its events do not open: nobody can tell when it ended.
     """
     recover(store, session)
-    view = load(store, session)
-    if view.state == "deleted":
+    state = read_root(store, session)[1].state
+    if state == "deleted":
         raise NotFound(f"session {session} was deleted", "pepys list shows what there is")
-    if view.state == "completed":
+    if state == "completed":
         return
+    view = load_whole(store, session)
     with store.heads.lock(session):
         if store.has_journal(session):
             raise Busy(f"session {session} is being recorded again", "stop that recording first")
@@ -151,7 +160,8 @@ def finish(store: Store, session: str) -> None:
 class _Left:
     """What a dead recorder left, and the events that end it."""
 
-    def __init__(self, store: Store, journal: Journal, current: Manifest) -> None:
+    def __init__(self, store: Store, journal: Journal | None, current: Manifest) -> None:
+        """Read it; without a journal, that one is gone."""
         self._store = store
         self._journal = journal
         pieces = Pieces(store, current, None, lambda: False)
@@ -247,8 +257,9 @@ class _Left:
         return [sealed, ev.GapNoted(segment.at_ns + length, gap_end, "crash", track, "its data were damaged")]
 
     def _append(self, *events: ev.Event) -> None:
-        self._journal.append(*events)
-        self._journal.sync()
+        if self._journal is not None:
+            self._journal.append(*events)
+            self._journal.sync()
         self.tail.extend(events)
 
 
@@ -275,16 +286,26 @@ def _holds_more(store: Store, current: Manifest) -> bool:
 
 
 def _without_journal(store: Store, session: str) -> bool:
-    """A session that is `recording` without a journal lost it; what its chunks hold is kept."""
-    state = store.heads.manifest(session)[1].state
-    if state != "recording":
+    """A session that is `recording` without a journal lost it: what its chunks hold is kept, the rest told as lost."""
+    if store.heads.manifest(session)[1].state != "recording":
         return False
     with store.heads.lock(session):
-        if journal_locked(store.journal_path(session), disk=store.disk) or store.has_journal(session):
+        if store.has_journal(session):
             raise Busy(f"session {session} is being recorded", "stop it first")
+        current = store.heads.manifest(session)[1]
+        if current.state != "recording":
+            return False
+        left = _Left(store, None, current)
+        left.tell_lost()
+        left.name_segments()
+        state = "completed" if left.close() else "interrupted"
+        store.blobs.set_aside(f"{session}-")
+        reach("recover.aside")
+        first, end = current.next_event, current.next_event + len(left.tail)
+        added = store_chunks(store.blobs, session, first, end, left.tail)
 
         def change(now: Manifest) -> Manifest:
-            return replace(now, state="interrupted", journal_offset=0) if now.state == "recording" else now
+            return replace(now, chunks=(*now.chunks, *added), next_event=end, journal_offset=0, state=state)
 
         store.heads.update_locked(session, change)
     return True

@@ -1,8 +1,8 @@
-"""Lists of blobs that are to be deleted: what a removal or a merge has still to free after a kill.
+"""Lists of blobs that are to be deleted: what a removal, a merge or an edit has still to free after a kill.
 
 Of each kind a session has at most one list, sealed, durable before the first of its blobs loses its last reference.
-Which of the blobs may really go is up to `remove` and `merging`; that neither takes the other's list for its own, which
-would free what is in use, is sure by name and by key.
+Which of the blobs may really go is up to `remove`, `merging` and `edits`; that none takes another's list for its own,
+which would free what is in use, is sure by name and by key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pepys.errors import Damaged
+from pepys.errors import Damaged, NewerFormat
 from pepys.model.ids import is_blob_id, is_session_id
 from pepys.store.files import remove_file, replace_file, storage_errors
 from pepys.store.sealing import open_small, seal_small
@@ -33,6 +33,7 @@ class Kind:
 
 REMOVAL: Final = Kind("", "pepys removal")
 MERGE: Final = Kind(".chunks", "pepys merge")
+EDIT: Final = Kind(".edits", "pepys edit")
 
 
 def listed_sessions(store: Store, kind: Kind) -> list[str]:
@@ -77,11 +78,13 @@ def read_list(store: Store, session: str, kind: Kind) -> list[str] | None:
     what = f"the list {path}"
     try:
         blobs = json.loads(open_small(store.keys.head_key, MAGIC, f"{kind.info} {session}", data, what))
-    except ValueError as error:
+    except NewerFormat:
+        raise
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"{what} is damaged: {error}", "delete it: some garbage is then kept") from error
     if not isinstance(blobs, list):
         raise Damaged(f"{what} is no list", "delete it: some garbage is then kept")
-    return [blob for blob in blobs if is_blob_id(blob)]
+    return [blob for blob in blobs if isinstance(blob, str) and is_blob_id(blob)]
 
 
 def drop_list(store: Store, session: str, kind: Kind) -> None:

@@ -102,7 +102,7 @@ def from_columns(columns: tuple[Any, ...]) -> Row:
 
 def storable(text: str) -> str:
     """Text without what no database takes: half of a surrogate pair may stand in a name that a file system gave."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
 
 
 def _apps(session: Session) -> tuple[tuple[int, int, str], ...]:

@@ -1,7 +1,9 @@
 """The tables of the databases, as SQLAlchemy metadata. Imported only to make a database or to work on jobs and money.
 
 What stands here is the newest version of each (`versions`); `migrations` brings older ones to it, and tests prove that
-both ways lead to the same tables. The catalog is derived, jobs may be lost with no harm; the ledger is truth.
+both ways lead to the same tables. The catalog's are for SQLite and for PostgreSQL, which keeps their version and whose
+they are in a table (`kept`), and compares text byte by byte as SQLite does. The catalog is derived, jobs may be lost
+with no harm; the ledger is truth.
 """
 
 from __future__ import annotations
@@ -11,58 +13,65 @@ from typing import Final
 
 from sqlalchemy import DDL, BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, event, text
 
+from pepys.store.postgres_tables import SEARCH_DDL
+
 catalog: Final = MetaData()
 work: Final = MetaData()
 ledger: Final = MetaData()
 
+_THERE: Final = text("state != 'deleted'")
+_UNTOLD: Final = text("text_stamp != stamp")
+_Bytewise: Final = Text().with_variant(Text(collation="C"), "postgresql")
+_Number: Final = BigInteger().with_variant(Integer, "sqlite")  # the only type that SQLite counts by itself
+
 sessions: Final = Table(
     "sessions", catalog,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("id", _Bytewise, primary_key=True),
+    Column("name", _Bytewise, nullable=False),
+    Column("state", _Bytewise, nullable=False),
     Column("started_wall_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),
     Column("duration_ns", BigInteger, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("category", Text, nullable=False),
-    Column("tags", Text, nullable=False),  # a JSON array
-    Column("summary", Text, nullable=False),
+    Column("description", _Bytewise, nullable=False),
+    Column("category", _Bytewise, nullable=False),
+    Column("tags", _Bytewise, nullable=False),  # a JSON array
+    Column("summary", _Bytewise, nullable=False),
     Column("bytes_on_disk", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
-    Column("enrichment_state", Text, nullable=False),
-    Column("detail", Text, nullable=False),  # a JSON object: what a list shows beside the columns
+    Column("enrichment_state", _Bytewise, nullable=False),
+    Column("detail", _Bytewise, nullable=False),  # a JSON object: what a list shows beside the columns
     Column("sequence", BigInteger, nullable=False),
-    Column("stamp", Text, nullable=False),  # of heads and journal, when the row was made
+    Column("stamp", _Bytewise, nullable=False),  # of heads and journal, when the row was made
     Column("glance", BigInteger, nullable=False, server_default=text("0")),  # of the folder of heads; 0: look closer
-    Column("text_stamp", Text, nullable=False, server_default=text("''")),  # as `stamp`, when the text was indexed
-    Index("sessions_listed", "started_wall_ns", "id", sqlite_where=text("state != 'deleted'")),
+    Column("text_stamp", _Bytewise, nullable=False, server_default=text("''")),  # as `stamp`, when the text was indexed
+    Index("sessions_listed", "started_wall_ns", "id", sqlite_where=_THERE, postgresql_where=_THERE),
     Index("sessions_by_state", "state", "started_wall_ns", "id"),
     Index("sessions_glanced", "id", "glance"),
-    Index("sessions_untold", "id", sqlite_where=text("text_stamp != stamp")),
+    Index("sessions_untold", "id", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
 )  # fmt: skip
 
 session_tags: Final = Table(
     "session_tags", catalog,
-    Column("tag", Text, primary_key=True),
+    Column("tag", _Bytewise, primary_key=True),
     Column("started_wall_ns", BigInteger, primary_key=True, autoincrement=False),
-    Column("session", Text, primary_key=True),
+    Column("session", _Bytewise, primary_key=True),
     Index("session_tags_session", "session"),
     sqlite_with_rowid=False,
 )  # fmt: skip
 
 documents: Final = Table(
     "documents", catalog,
-    Column("id", Integer, primary_key=True),
-    Column("session", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("id", _Number, primary_key=True),
+    Column("session", _Bytewise, nullable=False),
+    Column("kind", _Bytewise, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
     Column("end_ns", BigInteger, nullable=False),
     Column("wall_ns", BigInteger, nullable=False),
-    Column("app", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("bigrams", Text, nullable=False),  # pairs of neighbouring CJK characters, as words
-    Column("parts", Text, nullable=False),  # JSON: boxes by line, or words with their times
-    Column("shot", Text, nullable=False),
+    Column("app", _Bytewise, nullable=False),
+    Column("text", _Bytewise, nullable=False),
+    Column("bigrams", _Bytewise, nullable=False),  # pairs of neighbouring CJK characters, as words
+    Column("parts", _Bytewise, nullable=False),  # JSON: boxes by line, or words with their times
+    Column("shot", _Bytewise, nullable=False),
     Index("documents_session", "session"),
 )  # fmt: skip
 
@@ -85,6 +94,12 @@ _SEARCH: Final = (
 _ddl: Callable[[str], DDL] = DDL
 for _statement in _SEARCH:
     event.listen(documents, "after_create", _ddl(_statement).execute_if(dialect="sqlite"))
+for _statement in SEARCH_DDL:
+    event.listen(documents, "after_create", _ddl(_statement).execute_if(dialect="postgresql"))
+_KEPT: Final = (
+    "CREATE TABLE kept (version INTEGER NOT NULL, home TEXT NOT NULL, machine TEXT NOT NULL, made TEXT NOT NULL)"
+)
+event.listen(sessions, "after_create", _ddl(_KEPT).execute_if(dialect="postgresql"))
 
 jobs: Final = Table(
     "jobs", work,

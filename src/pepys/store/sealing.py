@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pepys.errors import Damaged
+from pepys.errors import Damaged, NewerFormat
 from pepys.limits import SEALED_FRAME_BYTES, SEALED_FRAMES
 
 SALT_BYTES: Final = 16
@@ -51,12 +51,26 @@ class Sealer:
         Raises:
             OverflowError: as many frames as one key may seal are sealed; nothing in pepys seals as many.
         """
+        sealed = self._cipher.encrypt(self._next_nonce(), plaintext, self.salt)
+        return LENGTH.pack(len(sealed)) + sealed
+
+    def seal_into(self, plaintext: memoryview, room: memoryview) -> memoryview:
+        """The next frame, as `seal` gives it, in the first bytes of `room`: media take no memory of their own for it.
+
+        Raises:
+            OverflowError: as `seal`.
+        """
+        end = FRAME_OVERHEAD + len(plaintext)
+        LENGTH.pack_into(room, 0, end - LENGTH.size)
+        self._cipher.encrypt_into(self._next_nonce(), plaintext, self.salt, room[LENGTH.size : end])
+        return room[:end]
+
+    def _next_nonce(self) -> bytes:
         if self.count >= SEALED_FRAMES:
             raise OverflowError("this opening of a file has sealed all the frames that its key may seal")
         # Counted first: a number that was tried is used up, whatever becomes of it.
         number, self.count = self.count, self.count + 1
-        sealed = self._cipher.encrypt(_NONCE.pack(number), plaintext, self.salt)
-        return LENGTH.pack(len(sealed)) + sealed
+        return _NONCE.pack(number)
 
 
 class Opener:
@@ -87,13 +101,42 @@ def read_header(magic: bytes, data: bytes) -> bytes:
     """The salt of a sealed file.
 
     Raises:
-        ValueError: the bytes are no such file, or one of a newer version.
+        NewerFormat: it is one of a later version.
+        ValueError: the bytes are no such file.
     """
     if len(data) < HEADER_BYTES or data[:4] != magic:
         raise ValueError("not a file of this kind")
+    if data[4] > FILE_VERSION:
+        raise NewerFormat.of("the file", data[4], FILE_VERSION)
     if data[4] != FILE_VERSION:
-        raise ValueError(f"file version {data[4]}; this pepys reads version {FILE_VERSION}")
+        raise ValueError(f"there is no file version {data[4]}")
     return data[5:HEADER_BYTES]
+
+
+def opener_of(key: bytes, info: str, magic: bytes, data: bytes) -> Opener:
+    """The opener of a sealed file whose first bytes are `data`, best with its first frame.
+
+    Raises:
+        NewerFormat: it is one of a later version.
+        ValueError: the bytes are no such file; or a bit of its version is wrong, as its first frame opens.
+    """
+    try:
+        return Opener(key, info, read_header(magic, data))
+    except NewerFormat:
+        if (data[4] ^ FILE_VERSION).bit_count() == 1 and len(data) >= HEADER_BYTES + LENGTH.size:
+            (length,) = LENGTH.unpack_from(data, HEADER_BYTES)
+            at = HEADER_BYTES + LENGTH.size
+            if _opens(Opener(key, info, data[5:HEADER_BYTES]), data[at : at + length]):
+                raise ValueError("a bit of its version is wrong") from None
+        raise
+
+
+def _opens(opener: Opener, first: bytes) -> bool:
+    try:
+        opener.open(0, first)
+    except ValueError:
+        return False
+    return True
 
 
 def seal_small(key: bytes, magic: bytes, info: str, plaintext: bytes) -> bytes:
@@ -108,10 +151,11 @@ def open_small(key: bytes, magic: bytes, info: str, data: bytes, what: str) -> b
     """The plaintext of a whole small file.
 
     Raises:
+        NewerFormat: it is of a later version.
         Damaged: it is cut off, altered or of another kind; `what` names it.
     """
     try:
-        opener = Opener(key, info, read_header(magic, data))
+        opener = opener_of(key, info, magic, data)
         at, number, pieces = HEADER_BYTES, 0, []
         while at < len(data):
             (length,) = LENGTH.unpack_from(data, at)
@@ -123,5 +167,7 @@ def open_small(key: bytes, magic: bytes, info: str, data: bytes, what: str) -> b
         if not pieces:
             raise ValueError("it has no content")
         return b"".join(pieces)
+    except NewerFormat as error:
+        raise error.about(what) from error
     except (ValueError, struct.error) as error:
         raise Damaged(f"{what} is damaged: {error}", "restore it from a backup; see pepys verify") from error

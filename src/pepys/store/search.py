@@ -1,7 +1,8 @@
 """Search: the port, and its form over FTS5.
 
 A document is found when every term of the query is in it: as a whole word, as any part of three characters or more,
-or as CJK of two. Whole words come first, by their weight; then the newest. No query string can fail.
+or as CJK of two. Whole words come first, by their weight; then the newest. No query string can fail. Over PostgreSQL
+the same is found (`postgres_search`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Protocol
 
 from pepys.limits import NS_PER_MS, SEARCH_CANDIDATES, SEARCH_HITS, SNIPPET_CHARS
@@ -18,13 +20,12 @@ from pepys.store.documents import Document, parts_json
 from pepys.store.query import Term, bigrams, clean_text, marks, parse
 
 _BEFORE_CHARS = 50
-_COLUMNS = "session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot"
+COLUMNS = "session, kind, at_ns, end_ns, wall_ns, app, text, bigrams, parts, shot"
 # One statement for many rows: after each statement that sets off a trigger, FTS5 writes out what it has gathered, which
 # takes as long as the indexing itself; and Python's other threads go on while one statement runs.
-_INSERT = (
-    f"INSERT INTO documents ({_COLUMNS}) SELECT {', '.join(f'value ->> {n}' for n in range(10))} FROM json_each(?)"
-)
+_INSERT = f"INSERT INTO documents ({COLUMNS}) SELECT {', '.join(f'value ->> {n}' for n in range(10))} FROM json_each(?)"
 _BATCH_CHARS = 1 << 18
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)  # as SQL's lower() does it, in every database
 _Values = tuple[Any, ...]
 
 
@@ -64,7 +65,12 @@ class Hit:
 
 
 class SearchIndex(Protocol):
-    """What finds documents. Every form passes the same contract tests."""
+    """What finds documents. Every form passes the same contract tests and finds the same.
+
+    What a whole word weighs is the form's own, so that forms differ in the order of these: FTS5 takes bm25, by which a
+    rare word counts for more than a common one; PostgreSQL `ts_rank`, which knows how often and how near to each other
+    the words stand, among how many, but not how rare they are. Equal weight: the newest first, in every form.
+    """
 
     def index(self, session: str, started_wall_ns: int, documents: Iterable[Document]) -> None:
         """Replace all documents of a session, within the caller's transaction."""
@@ -90,14 +96,8 @@ class FtsIndex:
 
         What is there already is left alone: an edit touches one document, and indexing text is what costs.
         """
-        wanted = Counter(
-            (session, d.kind, d.at_ns, d.end_ns, started_wall_ns + d.at_ns, clean_text(d.app), d.text, bigrams(d.text),
-             parts_json(d), d.shot)
-            for d in documents
-        )  # fmt: skip
-        rows = self._connection.execute(
-            f"SELECT id, {_COLUMNS} FROM documents WHERE session = ?", (session,)
-        ).fetchall()
+        wanted = Counter(values_of(session, started_wall_ns, document) for document in documents)
+        rows = self._connection.execute(f"SELECT id, {COLUMNS} FROM documents WHERE session = ?", (session,)).fetchall()
         gone = []
         for number, *row in rows:
             if wanted[tuple(row)] > 0:
@@ -105,7 +105,7 @@ class FtsIndex:
             else:
                 gone.append((number,))
         self._connection.executemany("DELETE FROM documents WHERE id = ?", gone)
-        for batch in _batches(wanted.elements()):
+        for batch in batches(wanted.elements()):
             self._connection.execute(_INSERT, (json.dumps(batch, ensure_ascii=False, separators=(",", ":")),))
 
     def forget(self, session: str) -> None:
@@ -121,7 +121,7 @@ class FtsIndex:
         if len(found) < limit:
             known = set(found)
             found += [number for number in self._parts(terms, filters) if number not in known]
-        return [_hit(row, terms) for row in self._rows(found[:limit])]
+        return [hit(row, terms) for row in self._rows(found[:limit])]
 
     def _whole_words(self, terms: tuple[Term, ...], filters: Filters) -> list[int]:
         """The documents in which every term is a word, the weightiest of the newest first."""
@@ -151,7 +151,7 @@ class FtsIndex:
     def _select(
         self, source: str, order: str, where: list[str], values: list[str], filters: Filters, score: str
     ) -> list[tuple[int, int, float]]:
-        more, narrowed = _narrowing(filters)
+        more, narrowed = narrowing(filters)
         statement = (
             f"SELECT d.id, d.wall_ns, {score} FROM {source} CROSS JOIN sessions s ON s.id = d.session"
             f" WHERE {' AND '.join([*where, *more])} ORDER BY {order} DESC LIMIT ?"
@@ -169,7 +169,14 @@ class FtsIndex:
         return [row for number in found for row in self._connection.execute(statement, (number,))]
 
 
-def _batches(rows: Iterable[_Values]) -> Iterator[list[_Values]]:
+def values_of(session: str, started_wall_ns: int, document: Document) -> _Values:
+    """What `COLUMNS` hold of a document."""
+    one = document
+    return (session, one.kind, one.at_ns, one.end_ns, started_wall_ns + one.at_ns, clean_text(one.app), one.text,
+            bigrams(one.text), parts_json(one), one.shot)  # fmt: skip
+
+
+def batches(rows: Iterable[_Values]) -> Iterator[list[_Values]]:
     """Rows, as many at a time as some hundred kilobytes hold."""
     batch: list[_Values] = []
     size = 0
@@ -193,11 +200,12 @@ def _condition(term: Term) -> tuple[str, list[str]]:
     return f"d.id IN ({selects})", [match for _, match in found]
 
 
-def _narrowing(filters: Filters) -> tuple[list[str], list[Any]]:
+def narrowing(filters: Filters) -> tuple[list[str], list[Any]]:
+    """The conditions on a document `d` of a session `s` that the filters are, and their values."""
     tests = {
         "d.session = ?": filters.session,
         "d.kind = ?": filters.kind,
-        "lower(d.app) = lower(?)": filters.app,
+        "lower(d.app) = ?": None if filters.app is None else filters.app.translate(_LOWER),
         "EXISTS (SELECT 1 FROM session_tags t"
         " WHERE t.tag = ? AND t.started_wall_ns = s.started_wall_ns AND t.session = s.id)": filters.tag,
         # A text that came before the first moment and was still there then counts.
@@ -209,7 +217,14 @@ def _narrowing(filters: Filters) -> tuple[list[str], list[Any]]:
     return list(texts), list(texts.values())
 
 
-def _hit(row: tuple[Any, ...], terms: tuple[Term, ...]) -> Hit:
+def hit(row: tuple[Any, ...], terms: tuple[Term, ...]) -> Hit:
+    """The hit that a document makes.
+
+    Args:
+        row: its session, that one's name, its kind, at_ns, end_ns, that one's started_wall_ns, its app, text, parts,
+            shot.
+        terms: what was looked for.
+    """
     session, name, kind, at_ns, end_ns, started_ns, app, text, parts_text, shot = row
     found = marks(terms, text)
     parts = json.loads(parts_text) if parts_text else []

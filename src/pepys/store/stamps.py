@@ -15,7 +15,7 @@ from typing import Final
 from pepys.limits import NS_PER_S
 from pepys.model.ids import is_session_id
 from pepys.store.files import storage_errors
-from pepys.store.heads import HeadStamp
+from pepys.store.head_files import HeadStamp
 from pepys.store.journal import journal_locked
 from pepys.store.store import Store
 

@@ -13,12 +13,15 @@ from pepys.clock import Clock, SystemClock
 from pepys.config import config_dir as default_config_dir
 from pepys.errors import NotFound, StorageProblem
 from pepys.model.ids import is_session_id
+from pepys.store.behind import Behind
 from pepys.store.blobs import BlobStore
 from pepys.store.disk import DISK, Disk
-from pepys.store.files import make_folder, storage_errors
+from pepys.store.files import begins, make_folder, stays, storage_errors
 from pepys.store.heads import Heads
 from pepys.store.key_homes import homes_path, known, place
-from pepys.store.keys import StoreKeys, open_keys
+from pepys.store.keys import StoreKeys, is_store, open_keys
+from pepys.store.left_blobs import LeftBlobs
+from pepys.store.media_blobs import MediaBlobs
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,16 +34,21 @@ class Store:
         keys: what opens it.
         clock: the time.
         blobs: its blobs.
+        left: what of its sessions was left at remotes.
+        media: film, sound and shots of its sessions, wherever they are.
         heads: its heads.
         disk: what its files lie on; databases are written by SQLite.
     """
 
     def __init__(self, path: Path, keys: StoreKeys, clock: Clock, *, disk: Disk = DISK) -> None:
+        stays(path)
         self.path = path
         self.keys = keys
         self.clock = clock
         self.disk = disk
         self.blobs = BlobStore(path, keys, disk=disk)
+        self.left = LeftBlobs(path, keys, disk)
+        self.media = MediaBlobs(self.blobs, Behind(path, disk=disk), self.left)
         self.heads = Heads(path, keys, self.blobs, disk=disk)
 
     @property
@@ -100,18 +108,18 @@ def open_store(
         disk: what its files lie on; the keys are read and made on the real one.
 
     Raises:
-        StorageProblem: the home is no folder, cannot be made, or was there before and is gone.
+        StorageProblem: the home is no folder, cannot be made, or was there before and is gone: then neither is another
+            one begun in its place.
         NotFound: there is no store, and `create` is off.
         KeyProblem: the master key is missing or another one.
         Damaged: the store's wrapped key is damaged beyond its copies.
     """
-    if disk.exists(home) and not disk.is_folder(home):
-        raise StorageProblem(f"{home} is a file, not a folder", "name another folder with --home")
     config_dir = config_dir or default_config_dir()
-    if create:
-        make_folder(home, disk)
-    elif not disk.exists(home):
-        _missing(home, config_dir, disk)
+    if not is_store(home, disk):
+        refuse_gone(home, config_dir, disk)
+        if create:
+            begins(home)
+            make_folder(home, disk)
     keys = open_keys(home, config_dir, create=create)
     for notice in (*keys.notices, *keys.hints):
         # Reaches stderr wherever no log is set up: whoever opens the store hears of it, once.
@@ -119,14 +127,26 @@ def open_store(
     return Store(home, keys, clock or SystemClock(), disk=disk)
 
 
-def _missing(home: Path, config_dir: Path, disk: Disk) -> None:
-    """Say why a home is not there, unless it is one that was never made."""
+def refuse_gone(home: Path, config_dir: Path, disk: Disk = DISK) -> None:
+    """Say why there is no store at `home`, unless it is because none was ever made: then nothing is said.
+
+    Raises:
+        StorageProblem: its place is no folder, leads nowhere, or held a home of this user's: its disk is not mounted.
+    """
     for part in (home, *home.parents):
         if part.is_symlink() and not disk.exists(part):
             remedy = "mount what it leads to, or name another folder with --home"
             raise StorageProblem(f"{part} is a link that leads nowhere", remedy)
         if disk.exists(part) and not disk.is_folder(part):
             raise StorageProblem(f"{part} is a file, not a folder", "name another folder with --home")
-    if place(home) in known(config_dir):
+    if place(home) in known(config_dir) and not _is_begun(home, disk):
         remedy = f"mount its disk, or move it back; if it was deleted for good, remove it from {homes_path(config_dir)}"
         raise StorageProblem(f"the home {home} is gone", remedy)
+
+
+def _is_begun(home: Path, disk: Disk) -> bool:
+    """Whether all that is there is what a process leaves that died while it made the keys."""
+    if not disk.exists(home / "locks" / "keys.lock"):
+        return False
+    with storage_errors(home):
+        return set(disk.listing(home)) <= {"keys", "locks"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pepys.limits import STRAY_NS
+from pepys.store.heads_taken import TAKING
 from pepys.store.store import Store
 
 _FOLDERS: Final = ("journals", "keys", "removing", "blobs/open")
@@ -27,7 +28,7 @@ def discard_strays(store: Store) -> None:
     for folder in _folders(store):
         with contextlib.suppress(FileNotFoundError):
             for name in store.disk.listing(folder):
-                if name.startswith("."):
+                if name.startswith(".") and name != TAKING:
                     _discard(store, folder / name, before_ns)
 
 

@@ -6,18 +6,22 @@ looked at again. It tells damage in the words of the user: session, track, time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pepys.clock import rfc3339
-from pepys.errors import Damaged, NotFound, PepysError
+from pepys.errors import ODD, Damaged, NewerFormat, NotFound, PepysError, odd
 from pepys.model.events import Event, EventsLost, SegmentSealed
 from pepys.model.manifest import Head, Manifest, decode_edits
 from pepys.model.projection import project
-from pepys.store.chunks import decode_chunk, decode_json
+from pepys.store.chunks import decode_json
+from pepys.store.disk import NoFile
+from pepys.store.files import moved_away
+from pepys.store.head_blobs import beside, own
+from pepys.store.head_files import COPY
 from pepys.store.headless import headless
-from pepys.store.heads import COPY, UPDATE
 from pepys.store.journal_reader import JournalReader
 from pepys.store.key_wrapping import is_whole
 from pepys.store.key_wrapping import read_journal as read_wrapping
@@ -26,8 +30,10 @@ from pepys.store.ledger import Ledger
 from pepys.store.pieces import Pieces
 from pepys.store.reader import read_root, session_ids
 from pepys.store.references import Reference, event_reference, root_references
-from pepys.store.removals import MERGE, REMOVAL, listed_sessions, read_list
+from pepys.store.removals import EDIT, MERGE, REMOVAL, listed_sessions, read_list
 from pepys.store.store import Store
+from pepys.store.twice import damaged_half
+from pepys.store.verify_remote import Elsewhere
 
 _TRIES = 3
 BACKUP: Final = "restore the home from a backup"
@@ -67,6 +73,10 @@ class Report:
         unreferenced: blobs that nothing refers to: garbage, not damage; or, where events do not open, of those. Only
             counted over all sessions.
         lost: what earlier damage cost for good: all that is stored now is whole, and no backup of it has more.
+        elsewhere: blobs of film, sound and shots that only the remote in force has: they are there, and not proven.
+        left: those that were left at a remote which is not in force, or could not be asked.
+        left_at: where that is.
+        unreached: why the remote in force could not be asked; empty where it was, or where nothing was missed.
     """
 
     damages: tuple[Damage, ...]
@@ -76,6 +86,10 @@ class Report:
     unreferenced: int = 0
     unreferenced_bytes: int = 0
     lost: tuple[Damage, ...] = ()
+    elsewhere: int = 0
+    left: int = 0
+    left_at: tuple[str, ...] = ()
+    unreached: str = ""
 
 
 @dataclass
@@ -87,8 +101,14 @@ class _Proof:
     total: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    remedies: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     lost: list[Damage] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    elsewhere: Elsewhere = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.elsewhere = Elsewhere(self.store)
 
     def read(self, blob: str) -> bytes | None:
         """Prove a blob, once; its content, or None when it is damaged or missing."""
@@ -96,6 +116,8 @@ class _Proof:
             data = self.store.blobs.read(blob)
         except (Damaged, NotFound) as error:
             self.problems[blob] = error.message
+            if isinstance(error, NewerFormat):
+                self.remedies[blob] = error.remedy
             return None
         new = blob not in self.sizes
         self.problems.pop(blob, None)
@@ -108,9 +130,9 @@ class _Proof:
         """Whether something refers to a blob."""
         return blob in self.sizes or blob in self.problems or blob in self.kept
 
-    def problem(self, blob: str) -> str | None:
-        """What is wrong with a blob, without reading it a second time."""
-        if blob not in self.sizes:
+    def problem(self, session: str, blob: str) -> str | None:
+        """What is wrong with a blob of a session's media, without reading it a second time."""
+        if blob not in self.sizes and not self.elsewhere.has(session, blob):
             self.read(blob)
         return self.problems.get(blob)
 
@@ -132,19 +154,24 @@ def verify(store: Store, session: str | None = None, progress: Progress | None =
     if session is not None and session not in session_ids(store):
         raise NotFound(f"there is no session {session}", "pepys list shows what there is")
     for one in sessions:
-        damages.extend(_session_damage(proof, one))
+        try:
+            damages.extend(_session_damage(proof, one))
+        except ODD as error:
+            damages.append(Damage(one, "session", odd(error)))
+    if session is not None and session not in proof.known:
+        damages.extend(damage for damage in _headless(proof, store.blobs.ids()) if damage.session == session)
     unreferenced = unreferenced_bytes = 0
     if session is None:
+        proof.lost += [Damage(None, "ledger", problem) for problem in Ledger(store).losses()]
         rest = [blob for blob in store.blobs.ids() if not proof.has_seen(blob)]
-        unreferenced, unreferenced_bytes = len(rest), sum(map(store.blobs.file_bytes, rest))
-        for gone in headless(store, rest, set(sessions)):
-            damages.append(
-                Damage(gone, "head", "its head is gone, though its manifest is there: it was deleted by hand")
-            )
-    proven = set(proof.sizes) | set(proof.problems)
-    total = sum(proof.sizes.values())
+        unreferenced, unreferenced_bytes = len(rest), sum(map(store.blobs.disk_bytes, rest))
+        damages.extend(_headless(proof, rest))
+    proven, total = len(proof.sizes.keys() | proof.problems.keys()), sum(proof.sizes.values())
     lost = tuple(dict.fromkeys(proof.lost))
-    return Report(tuple(damages), len(sessions), len(proven), total, unreferenced, unreferenced_bytes, lost)
+    found = (len(sessions), proven, total, unreferenced, unreferenced_bytes)
+    elsewhere = proof.elsewhere
+    left = len(elsewhere.left), tuple(sorted(set(elsewhere.left.values()))), elsewhere.unreached
+    return Report(tuple(damages), *found, lost, len(elsewhere.there), *left)
 
 
 def _store_damage(store: Store) -> Iterator[Damage]:
@@ -158,12 +185,17 @@ def _store_damage(store: Store) -> Iterator[Damage]:
             yield Damage(None, "ledger", problem)
     except PepysError as error:
         yield _told(None, "ledger", error)
-    for kind in (REMOVAL, MERGE):
+    for kind in (REMOVAL, MERGE, EDIT):
         for session in listed_sessions(store, kind):
             try:
                 read_list(store, session, kind)
             except Damaged as error:
                 yield Damage(session, "blobs to free", error.message, remedy=error.remedy)
+
+
+def _headless(proof: _Proof, blobs: Iterable[str]) -> Iterator[Damage]:
+    for gone in headless(proof.store, blobs, proof.known):
+        yield Damage(gone, "head", "its head is gone, though its manifest is there: it was deleted by hand")
 
 
 def _session_damage(proof: _Proof, session: str) -> list[Damage]:
@@ -173,12 +205,18 @@ def _session_damage(proof: _Proof, session: str) -> list[Damage]:
         try:
             head, current = read_root(proof.store, session)
         except Damaged as error:
+            proof.known.add(session)
             return [_told(session, "head", error)]
         except NotFound:
-            return []
+            return []  # a journal without an event, or a folder without a head: its manifest tells if there was more
+        proof.known.add(session)
         if head.previous:
             proof.kept.add(head.previous)
-        found = list(_look(proof, head, current))
+        with contextlib.suppress(Damaged, NotFound):
+            # What another device's head leads to is in use, though nobody reads it before that one is the furthest.
+            proof.kept |= own(proof.store, session)
+        looked = _look(proof, head, current)
+        found = [replace(one, remedy=proof.remedies.get(one.blob or "", one.remedy)) for one in looked]
         if not found or read_root(proof.store, session)[0] == head:
             break
     return [*_damaged_heads(proof.store, session), *found]
@@ -192,7 +230,8 @@ def _damaged_heads(store: Store, session: str) -> Iterator[Damage]:
         if path.name.removesuffix(COPY) in whole and not store.disk.is_folder(path):
             yield Damage(session, "head", f"{path} is damaged; another copy is whole", remedy=REBUILD)
         elif store.disk.is_folder(path) or not store.disk.is_file(path):
-            yield Damage(session, "head", f"{path} is no file", remedy=f"move it away, then {REBUILD}")
+            away = f"move it away ({moved_away(path)}), then {REBUILD}"
+            yield Damage(session, "head", f"{path} is no file", remedy=away)
         else:
             yield Damage(session, "head", f"{path} is damaged", remedy=BACKUP)
 
@@ -201,18 +240,17 @@ def _look(proof: _Proof, head: Head, current: Manifest) -> Iterator[Damage]:
     session = current.session
     pieces, chunks = Pieces(proof.store, current, None, lambda: False), {chunk.blob: chunk for chunk in current.chunks}
     untold: list[Damage] = []
-    for reference in root_references(head, current):
+    for reference in (*root_references(head, current), *beside(proof.store, head, current)):
         data, chunk = proof.read(reference.blob), chunks.get(reference.blob)
         problem = proof.problems[reference.blob] if data is None else ""
-        if data is not None:
-            try:
-                pieces.take(_content(current, reference.blob, data))
-            except ValueError as error:
-                problem = str(error)
-        if problem and chunk is not None:
-            pieces.passed_over("events", chunk.first, chunk.end)
-            untold.append(_damage(session, reference, problem))
-        elif problem:
+        if chunk is not None:
+            if part := pieces.take_chunk(chunk, data):
+                untold.append(replace(_damage(session, reference, problem or part[1]), what=part[0]))
+        elif data is not None:
+            problem = _problem_within(current, reference.blob, data)
+        if half := damaged_half(proof.store, reference):
+            yield _damage(session, reference, half[0], half[1] + REBUILD)
+        if problem and chunk is None:
             yield _damage(session, reference, problem)
     yield from _numbering(current)
     yield from _journal(proof, current, pieces)
@@ -245,13 +283,18 @@ def _numbering(current: Manifest) -> Iterator[Damage]:
 
 
 def _lost(session: str, event: EventsLost) -> Damage:
-    problem = f"events {event.first} to {event.end} could not be read when it was recovered, {rfc3339(event.wall_ns)}"
+    which = f"events {event.first} to {event.end}" if event.first < event.end else f"events from {event.first} on"
+    problem = f"{which} could not be read when it was recovered, {rfc3339(event.wall_ns)}"
     return Damage(session, "journal", problem, None, event.start_ns, event.end_ns)
 
 
 def _journal(proof: _Proof, current: Manifest, pieces: Pieces) -> Iterator[Damage]:
     path = proof.store.journal_path(current.session)
     if not proof.store.has_journal(current.session):
+        if current.state == "recording":  # it is there until the head moves on from that
+            pieces.passed_over("journal", current.next_event, current.next_event)
+            gone = pieces.unread[-1]
+            yield Damage(current.session, "journal", f"it is gone, and {gone} with it", None, gone.start_ns)
         return
     try:
         reader = JournalReader(path, proof.store.keys, disk=proof.store.disk)
@@ -274,25 +317,26 @@ def _journal(proof: _Proof, current: Manifest, pieces: Pieces) -> Iterator[Damag
         yield Damage(current.session, "journal", "its copy of the wrapped key is damaged")
 
 
-def _content(current: Manifest, blob: str, data: bytes) -> list[Event]:
-    """See that what a root names is what it should be inside its blob; the events of a chunk."""
-    if any(blob == chunk.blob for chunk in current.chunks):
-        return list(decode_chunk(data))
-    if any(blob == artifact.blob for artifact in current.artifacts):
-        decode_json(data)
-    elif blob in current.edits.values():
-        decode_edits(data)
-    return []
+def _problem_within(current: Manifest, blob: str, data: bytes) -> str:
+    """Whether what a root names, and is no chunk, is what it should be inside its blob: what is wrong, or nothing."""
+    try:
+        if any(blob == artifact.blob for artifact in current.artifacts):
+            decode_json(data)
+        elif blob in current.edits.values():
+            decode_edits(data)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _event(proof: _Proof, session: str, event: Event) -> Iterator[Damage]:
     reference = event_reference(event)
     if reference is None:
         return
-    problem = proof.problem(reference.blob)
+    problem = proof.problem(session, reference.blob)
     if problem:
         yield _damage(session, reference, problem)
-    elif isinstance(event, SegmentSealed):
+    elif isinstance(event, SegmentSealed) and reference.blob in proof.sizes:
         end = max((offset + length for offset, length, _, _ in event.fragments), default=0)
         if end > proof.sizes[reference.blob]:
             yield _damage(session, reference, "its fragments reach past its end")
@@ -342,11 +386,12 @@ def _sealed_meanwhile(proof: _Proof, session: str, track: str, n: int) -> bool:
 
 def _told(session: str | None, what: str, error: PepysError) -> Damage:
     """What was refused as an error: a newer version is no damage that a backup would mend."""
-    newer = "newer pepys" in error.message or UPDATE in error.remedy
-    return Damage(session, what, error.message, remedy=UPDATE if newer else BACKUP)
+    newer = isinstance(error, NewerFormat)
+    # What has the name of a file and is none is in the way of any backup.
+    in_the_way = isinstance(error.__cause__, NoFile)
+    return Damage(session, what, error.message, remedy=error.remedy if newer or in_the_way else BACKUP)
 
 
-def _damage(session: str, reference: Reference, problem: str) -> Damage:
-    return Damage(
-        session, reference.what, problem, reference.track, reference.start_ns, reference.end_ns, reference.blob
-    )
+def _damage(session: str, reference: Reference, problem: str, remedy: str = BACKUP) -> Damage:
+    begin_ns, end_ns = reference.start_ns, reference.end_ns
+    return Damage(session, reference.what, problem, reference.track, begin_ns, end_ns, reference.blob, remedy)

@@ -5,3 +5,5 @@ from __future__ import annotations
 from typing import Final
 
 VERSIONS: Final = {"catalog": 2, "work": 2, "ledger": 3}
+SERVER_FROM: Final = 2
+"""The first version of the catalog that PostgreSQL ever had."""

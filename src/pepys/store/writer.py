@@ -9,30 +9,55 @@ What waits to be sealed is bounded by number, bytes and time. What waits is what
 after any step between the two that failed or was interrupted, nobody knows what reached the disk: the journal is cut
 back to what was durable before, and what was appended since is written again before anything else. Events of an
 `append` or a `commit` that failed are not, unless they were durable by then. What can wait (a note on a sealed segment,
-the merging of chunks, which a thread of its own does) never fails what is durable.
+a chunk that is due, the merging of chunks: the last two have threads of their own) never fails what is durable.
+
+A chunk that is due is packed and stored beside commits, one at a time. It takes what is pending at its beginning, and a
+new opening of the journal begins there, durable before the thread does anything. Until the head names the chunk, the
+journal alone counts and what it takes stays pending: so a seal that is killed, or refused, has changed nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pepys.errors import NotFound, PepysError, StorageProblem, Usage
+from pepys.errors import Damaged, NotFound, PepysError, StorageProblem, Usage
 from pepys.limits import CHUNK_BYTES, CHUNK_EVENTS, CHUNK_INTERVAL_NS, CHUNKS_SMALL, PENDING_BYTES, SEAL_RETRY_NS
-from pepys.model.events import Event, SegmentOpened, SegmentSealed, SessionEnded, SessionStarted
+from pepys.model.events import Event, SegmentOpened, SegmentSealed, SessionEnded, SessionStarted, encode
 from pepys.model.manifest import Manifest
 from pepys.model.session import Session
+from pepys.store.beside import beside
 from pepys.store.blob_writer import BlobWriter
-from pepys.store.chunks import store_chunks
+from pepys.store.chunks import store_lines
 from pepys.store.commit import GroupCommit
 from pepys.store.journal import Journal
 from pepys.store.merging import merge_if_possible
 from pepys.store.reader import load_whole
 from pepys.store.recover import recover
+from pepys.store.sealing import FRAME_OVERHEAD
 from pepys.store.store import Store
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealing:
+    """Events on their way into chunks: the first of what is pending, encoded.
+
+    Attributes:
+        first: the number of the first.
+        end: the number after the last.
+        lines: the events.
+        offset: where the journal goes on after them; 0 where it does not.
+        state: the session's, once they are in chunks.
+    """
+
+    first: int
+    end: int
+    lines: list[bytes]
+    offset: int
+    state: str
 
 
 class SessionWriter:
@@ -44,23 +69,27 @@ class SessionWriter:
         view: the session as it was when a resumed one was taken up; None for a new one.
     """
 
+    _beside = staticmethod(beside)
+
     def __init__(self, store: Store, journal: Journal, view: Session | None = None) -> None:
         """For `create` and `resume`."""
         self.store = store
         self.session = journal.session
         self.view = view
         self._journal = journal
-        self._pending: list[Event] = []
+        self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._first = journal.next_event
+        self._first = self._taken = journal.next_event
         self._unsure = False
         self._chunks = 0
+        self._sealing = False
         self._merging: threading.Thread | None = None
         self._open: dict[tuple[str, int], str] = {}
         self._named: list[str] = []
         self._sealed_ns = store.clock.now_ns()
         self._refused_ns: int | None = None
         self._lock = threading.RLock()
+        self._sealed = threading.Condition(self._lock)
         self._group = GroupCommit(self._commit)
 
     @classmethod
@@ -143,7 +172,7 @@ class SessionWriter:
         self._group.commit(events)
 
     def sync(self) -> None:
-        """Make every appended event durable; seals a chunk when one is due.
+        """Make every appended event durable; begins to seal a chunk, in a thread, when one is due.
 
         Raises:
             StorageProblem: the disk refused; what was appended is written again before anything else.
@@ -155,13 +184,14 @@ class SessionWriter:
     def seal(self) -> None:
         """Move the events so far into a chunk and the head on to it; may begin to merge chunks, in a thread."""
         with self._lock:
+            self._wait_for_seal()
             self._seal("recording")
-            if self._chunks >= CHUNKS_SMALL and (self._merging is None or not self._merging.is_alive()):
-                self._begin_merge()
+            self._merge_when_many()
 
     def end(self, at_ns: int) -> None:
         """End the session in order: everything sealed, the head `completed`, the journal gone, the lock free."""
         with self._lock:
+            self._wait_for_seal()
             self.append(SessionEnded(at_ns))
             self._sync()
             self._seal("completed")
@@ -172,6 +202,7 @@ class SessionWriter:
     def close(self) -> None:
         """Let the lock go without an end: the session is then one to recover."""
         with self._lock:
+            self._wait_for_seal()
             self._wait_for_merge()
             self._journal.close()
 
@@ -184,14 +215,18 @@ class SessionWriter:
 
     def _add(self, events: tuple[Event, ...], *, durable: bool) -> None:
         """Bring events into the journal, behind what has to be written again, and hold them for the next chunk."""
+        lines = [encode(event) for event in events]
+        if self._pending_bytes >= PENDING_BYTES:
+            self._wait_for_seal()
         self._mend()
         if self._pending_bytes >= PENDING_BYTES:
             self.seal()
-        pending, size, named, offset = len(self._pending), self._pending_bytes, len(self._named), self._journal.offset
+        pending, size, named = len(self._pending), self._pending_bytes, len(self._named)
         try:
-            self._journal.append(*events)
+            self._journal.append_encoded(lines)
+            self._pending += lines
+            self._pending_bytes += _size(lines)
             self._keep(events)
-            self._pending_bytes += self._journal.offset - offset
             if durable:
                 self._journal.sync()
         except BaseException:
@@ -203,8 +238,7 @@ class SessionWriter:
             raise
 
     def _keep(self, events: tuple[Event, ...]) -> None:
-        """Hold events for the next chunk."""
-        self._pending.extend(events)
+        """Hold on to which open files became blobs."""
         for event in events:
             if isinstance(event, SegmentOpened):
                 self._open[event.track, event.segment] = event.name
@@ -219,7 +253,7 @@ class SessionWriter:
         if not self._unsure:
             return
         self._journal.cut_back()
-        self._journal.append(*self._pending[max(0, self._journal.durable_event - self._first) :])
+        self._journal.append_encoded(self._pending[max(0, self._journal.durable_event - self._first) :])
         self._unsure = False
 
     def _sync(self) -> None:
@@ -239,70 +273,126 @@ class SessionWriter:
         self._named = left
 
     def _seal_when_due(self) -> None:
-        """Seal a chunk; the events are durable whether or not that succeeds now."""
+        """Begin to seal a chunk, in a thread; the events are durable whether or not that succeeds now."""
         if self._is_due():
             try:
-                self.seal()
+                sealing = self._take("recording")
             except (PepysError, OSError, ValueError) as error:
-                _LOG.warning("no chunk of session %s was sealed, it is tried again: %s", self.session, error)
+                self._tell(error)
+                return
+            self._sealing = True
+            self._beside("seal", lambda: self._seal_beside(sealing))
+
+    def _seal_beside(self, sealing: _Sealing) -> None:
+        """Store what was taken, without the lock, then let it go."""
+        try:
+            chunks = self._store(sealing)
+            with self._lock:
+                self._let_go(sealing, chunks)
+                self._merge_when_many()
+        except (PepysError, OSError, ValueError) as error:
+            self._tell(error)
+        finally:
+            with self._lock:
+                self._sealing = False
+                self._sealed.notify_all()
+
+    def _tell(self, error: Exception) -> None:
+        _LOG.warning("no chunk of session %s was sealed, it is tried again: %s", self.session, error)
+
+    def _wait_for_seal(self) -> None:
+        """Until none is under way; others may write meanwhile."""
+        while self._sealing:
+            self._sealed.wait()
 
     def _is_due(self) -> bool:
         """Whether a chunk should be sealed, by number, bytes or time; one that the disk refused waits a while."""
         now_ns = self.store.clock.now_ns()
-        if not self._pending or (self._refused_ns is not None and now_ns - self._refused_ns < SEAL_RETRY_NS):
+        if (
+            self._sealing
+            or not self._pending
+            or (self._refused_ns is not None and now_ns - self._refused_ns < SEAL_RETRY_NS)
+        ):
             return False
         full = len(self._pending) >= CHUNK_EVENTS or self._pending_bytes >= CHUNK_BYTES
         return full or now_ns - self._sealed_ns >= CHUNK_INTERVAL_NS
 
     def _seal(self, state: str) -> None:
-        """Chunks of what is pending, one manifest, one head."""
+        """Chunks of what is pending, one manifest, one head; while nobody writes."""
+        sealing = self._take(state)
+        self._let_go(sealing, self._store(sealing))
+
+    def _take(self, state: str) -> _Sealing:
+        """What is pending, durable, with the journal begun anew behind it."""
         self._mend()
-        journal, offset = self._journal, 0
-        self._refused_ns = self.store.clock.now_ns()
-        # Where the head moved on and only telling so failed, what it names is not sealed a second time.
-        sealed = self.store.heads.manifest(self.session)[1]
-        self._drop(max(0, sealed.next_event - self._first))
-        end = journal.next_event
-        added = store_chunks(self.store.blobs, self.session, self._first, end, self._pending)
+        refused, self._refused_ns = self._refused_ns is not None, self.store.clock.now_ns()
+        if refused:
+            # Where the head moved on and only telling so failed, what it names is not sealed a second time.
+            current = self.store.heads.manifest(self.session)[1]
+            if current.next_event != self._taken:
+                self._refuse_moved(current, self._first)
+            self._drop(current.next_event - self._first)
+        end, offset = self._journal.next_event, 0
         if state == "recording":
-            # A reader of this head begins there, and need not open what the chunks hold.
+            # A reader of the next head begins there, and need not open what the chunks hold.
             try:
-                offset = journal.begin()
+                offset = self._journal.begin()
                 self._sync()
             except BaseException:
                 self._unsure = True
                 raise
+        self._taken = end
+        return _Sealing(self._first, end, list(self._pending), offset, state)
+
+    def _refuse_moved(self, current: Manifest, first: int) -> None:
+        """Refuse to go on behind events that are not this recording's: the journal then keeps what it has."""
+        if current.next_event != first:
+            told = f"session {self.session} was gone on with elsewhere: events from {first} on are in its journal alone"
+            raise Damaged(told, "end this recording; pepys verify tells of both")
+
+    def _store(self, sealing: _Sealing) -> int:
+        """Bring it to the disk and the head on to it; how many chunks the session then has."""
+        added = store_lines(self.store.blobs, self.session, sealing.first, sealing.end, sealing.lines)
+        chunks = 0
 
         def change(current: Manifest) -> Manifest:
-            chunks = (*current.chunks, *added)
-            return replace(current, chunks=chunks, next_event=end, journal_offset=offset, state=state)
+            nonlocal chunks
+            if current.state == "deleted":  # by another device, whose tombstone came meanwhile
+                raise NotFound(f"session {self.session} was deleted", "pepys list shows what there is")
+            self._refuse_moved(current, sealing.first)
+            chunks = len(current.chunks) + len(added)
+            return replace(
+                current, chunks=(*current.chunks, *added), next_event=sealing.end, journal_offset=sealing.offset,
+                state=sealing.state,
+            )  # fmt: skip
 
         self.store.heads.update(self.session, change)
-        self._chunks = len(sealed.chunks) + len(added)
-        self._drop(len(self._pending))
+        return chunks
+
+    def _let_go(self, sealing: _Sealing, chunks: int) -> None:
+        """After it was stored."""
+        self._chunks = chunks
+        self._drop(len(sealing.lines))
         self._refused_ns = None
         self._sealed_ns = self.store.clock.now_ns()
 
     def _drop(self, count: int) -> None:
         """Let the first of what is pending go: chunks hold it."""
-        count = min(count, len(self._pending))
-        del self._pending[:count]
-        self._first += count
-        if not self._pending:
-            self._pending_bytes = 0
+        gone = self._pending[:count]
+        del self._pending[: len(gone)]
+        self._first += len(gone)
+        self._pending_bytes -= _size(gone)
 
-    def _begin_merge(self) -> None:
+    def _merge_when_many(self) -> None:
         """Merge chunks in a thread: appending goes on. One that dies with its process is ended by the next."""
-        self._merging = threading.Thread(target=self._merge, name="merge", daemon=True)
-        try:
-            self._merging.start()
-        except RuntimeError:
-            # The system starts no more threads: a later seal tries again.
-            self._merging = None
-
-    def _merge(self) -> None:
-        merge_if_possible(self.store, self.session, CHUNKS_SMALL)
+        if self._chunks >= CHUNKS_SMALL and (self._merging is None or not self._merging.is_alive()):
+            self._merging = self._beside("merge", lambda: merge_if_possible(self.store, self.session, CHUNKS_SMALL))
 
     def _wait_for_merge(self) -> None:
         if self._merging is not None:
             self._merging.join()
+
+
+def _size(lines: list[bytes]) -> int:
+    """What events take in the journal."""
+    return sum(map(len, lines)) + FRAME_OVERHEAD * len(lines)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pepys import limits
 from pepys.errors import Busy, PepysError
-from pepys.store.heads import HeadStamp
+from pepys.store.head_files import HeadStamp
 from pepys.store.store import Store
 
 ALL = "*"

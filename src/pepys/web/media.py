@@ -53,7 +53,8 @@ async def get_init(session_id: str, init: int, service: Service) -> Response:
     blob = find_init(session, init)
     if blob is None:
         raise NotFound("the session has no such header", "take ids from playback")
-    return Response(await service.readers.run(service.store.blobs.read, blob), media_type=init_mime(session, init))
+    data = await service.readers.run(service.store.media.read, session.id, blob)
+    return Response(data, media_type=init_mime(session, init))
 
 
 @router.get("/media/segments/{n}", responses=bytes_of("video/mp4", "Whole fragments"), response_class=Response)
@@ -98,7 +99,7 @@ async def _pieces(
 async def read_media(service: Services, session_id: str, segment: Segment, offset: int, length: int) -> bytes:
     """Bytes of a segment, wherever they lie by now: in the open file, or in the blob that it became."""
     if segment.blob:
-        return await _read_blob(service, segment, offset, length)
+        return await _read_blob(service, session_id, segment, offset, length)
     try:
         return await service.readers.run(service.store.blobs.read_open, segment.name, offset, length)
     except NotFound:
@@ -106,13 +107,13 @@ async def read_media(service: Services, session_id: str, segment: Segment, offse
         again = _segment(await service.readers.run(service.shelf.session, session_id), segment.n)
         if not again.blob:
             raise
-        return await _read_blob(service, again, offset, length)
+        return await _read_blob(service, session_id, again, offset, length)
 
 
-async def _read_blob(service: Services, segment: Segment, offset: int, length: int) -> bytes:
+async def _read_blob(service: Services, session_id: str, segment: Segment, offset: int, length: int) -> bytes:
     if offset == 0 and length == segment.bytes:
-        return await service.readers.run(service.store.blobs.read, segment.blob)
-    return await service.readers.run(service.store.blobs.read_range, segment.blob, offset, length)
+        return await service.readers.run(service.store.media.read, session_id, segment.blob)
+    return await service.readers.run(service.store.media.read_range, session_id, segment.blob, offset, length)
 
 
 def _segment(session: Session, number: int) -> Segment:

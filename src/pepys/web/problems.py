@@ -27,6 +27,7 @@ _STATUS: Final[dict[type[errors.PepysError], int]] = {
     errors.Damaged: 500,
     errors.BudgetExceeded: 402,
     errors.Busy: 409,
+    errors.AtRemote: 503,
     errors.Partial: 500,
     errors.Interrupted: 409,  # a countdown that was stopped
 }
@@ -34,7 +35,7 @@ _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _TITLES: Final = {
     400: "Bad request", 401: "Sign in first", 402: "The budget is spent", 403: "Refused", 404: "Not found",
     405: "Method not allowed", 409: "Not possible now", 413: "Too large", 415: "Not of a kind that is read here",
-    416: "Range not satisfiable", 422: "Not understood", 429: "Too many tries", 500: "Failed", 503: "Busy",
+    416: "Range not satisfiable", 422: "Not understood", 429: "Too many tries", 500: "Failed", 503: "Not available now",
     507: "The storage fails",
 }  # fmt: skip
 

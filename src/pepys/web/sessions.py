@@ -85,7 +85,8 @@ async def get_shot(session_id: str, shot: str, service: Service) -> Response:
     """A screenshot, in its native resolution."""
 
     def read() -> bytes:
-        return service.store.blobs.read(find_shot(service.shelf.session(session_id), shot).blob)
+        found = find_shot(service.shelf.session(session_id), shot)
+        return service.store.media.read(session_id, found.blob)
 
     data = await service.readers.run(read)
     return Response(data, media_type=shot_type(data))

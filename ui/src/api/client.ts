@@ -28,6 +28,11 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
+/** Whether a piece was left at a remote and cannot be had from there now: it may be, the next time. */
+export function isAway(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.code === "at_remote";
+}
+
 /** One sentence for an error of any kind. */
 export function sentence(error: unknown): string {
   if (!(error instanceof ApiError)) return "This part failed. Reload the page to try again.";

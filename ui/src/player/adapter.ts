@@ -7,8 +7,8 @@ export interface PlayerEvents {
   changed(): void;
   /** The table is known or grew: `end_ms` is the last playable place. */
   table(end_ms: number, live: boolean, hasVideo: boolean): void;
-  /** A sentence for the reader, or null when all is well again. */
-  trouble(text: string | null): void;
+  /** A sentence for the reader, or null when all is well again; `away`: what is missing may come when it is tried again. */
+  trouble(text: string | null, away: boolean): void;
 }
 
 export interface Player {
@@ -22,6 +22,8 @@ export interface Player {
   /** Jump to the growing edge and stay there. */
   toEdge(): void;
   readonly following: boolean;
+  /** Ask at once for what could not be had. */
+  retry(): void;
   rate: number;
   muted: boolean;
 }

@@ -24,3 +24,8 @@ export function cannotPlay(ms: number): string {
   const [number, unit] = seconds < 100 ? [seconds, "second"] : [minutes, "minute"];
   return `${NUMBERS[number] ?? number} ${unit}${number === 1 ? "" : "s"} cannot be played. Sound, shots and text of that time are whole.`;
 }
+
+/** What the daemon says of a piece at a remote, in the player's words: nothing is lost. */
+export function leftAt(sentence: string): string {
+  return sentence.replace(/^This piece /, "The film of this time ");
+}

@@ -3,10 +3,11 @@
  *
  * Invariants: one fetch at a time, cancelled when the position leaves it behind; a span's header goes before its
  * media; media is removed only at starts of segments; a fragment follows the one before it, from the segment's only key
- * frame on, as the decoder drops it otherwise; a unit that failed twice is a hole that is named and jumped.
+ * frame on, as the decoder drops it otherwise; a unit that failed twice is a hole that is named and jumped; one that
+ * lies at a remote is none, and is asked for until it comes or the position leaves it.
  */
 
-import { ApiError, isAbort } from "../api/client";
+import { ApiError, isAbort, isAway } from "../api/client";
 import type { PlaySpan } from "../api/types";
 import { holds, type MediaBuffer } from "./buffer";
 import { firstOfSegment, segmentStart, unitAt, type Unit } from "./table";
@@ -16,6 +17,8 @@ const KEEP_BEHIND_S = 20;
 const KEEP_AHEAD_S = 40;
 const TRIES = 2;
 const RETRY_MS = 1000;
+/** The daemon leaves a remote alone for longer: what is asked in between costs nothing. */
+const AWAY_MS = 5000;
 const SECOND_TRY_MS = 300;
 
 export interface FeedHost {
@@ -23,7 +26,7 @@ export interface FeedHost {
   fetch(path: string, signal: AbortSignal): Promise<ArrayBuffer>;
   /** More time cannot be played: `holes` has changed. */
   hole(): void;
-  /** The daemon cannot be asked now; it is asked again. */
+  /** The daemon cannot be asked now, or what it has lies at a remote; it is asked again. */
   failed(error: unknown): void;
   /** Bytes came. */
   fetched(): void;
@@ -39,6 +42,7 @@ export class Feed {
   private running = false;
   private again = false;
   private closed = false;
+  private asked_ms: number | null = null;
   /** The unit whose media was appended last: only the one behind it may follow without a key frame. */
   private last: string | null = null;
   private current: { unit: Unit; stop: AbortController } | null = null;
@@ -72,6 +76,17 @@ export class Feed {
     this.dropStale();
     this.again = true;
     if (!this.running && !this.closed) void this.pump();
+  }
+
+  /** Ask at once for what is waited for. */
+  retry(): void {
+    this.current?.stop.abort();
+    this.wake();
+  }
+
+  /** For how long the answer to the one question has not come, in ms; 0 where none is open. */
+  get waits_ms(): number {
+    return this.asked_ms === null ? 0 : performance.now() - this.asked_ms;
   }
 
   close(): void {
@@ -137,6 +152,7 @@ export class Feed {
   private async load(unit: Unit): Promise<void> {
     const stop = new AbortController();
     this.current = { unit, stop };
+    this.asked_ms = performance.now();
     try {
       await this.header(unit, stop.signal);
       const bytes = await this.host.fetch(unit.path, stop.signal);
@@ -151,8 +167,10 @@ export class Feed {
         this.again = true;
         return;
       }
-      await this.refused(unit, error);
+      this.asked_ms = null;
+      await this.refused(unit, error, stop.signal);
     } finally {
+      this.asked_ms = null;
       this.current = null;
     }
   }
@@ -179,8 +197,12 @@ export class Feed {
     }
   }
 
-  private async refused(unit: Unit, error: unknown): Promise<void> {
-    if (error instanceof ApiError && (error.status === 0 || error.status === 401)) {
+  private async refused(unit: Unit, error: unknown, signal: AbortSignal): Promise<void> {
+    if (isAway(error)) {
+      this.host.failed(error);
+      await pause(AWAY_MS, signal);
+      this.again = true;
+    } else if (error instanceof ApiError && (error.status === 0 || error.status === 401)) {
       this.host.failed(error);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       this.again = true;
@@ -210,4 +232,13 @@ export class Feed {
     const far = this.list[index];
     if (far && far.start > at) await this.buffer.remove(far.start, this.list.at(-1)!.end + 1);
   }
+}
+
+/** Wait; less where somebody ends it. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
 }

@@ -6,11 +6,11 @@
  * one after another; a sentence about damage stands only beside the damage.
  */
 
-import { api, sentence } from "../api/client";
+import { api, isAway, sentence } from "../api/client";
 import type { Playback } from "../api/types";
 import type { Player, PlayerEvents } from "./adapter";
 import { MediaBuffer, holds, overHole } from "./buffer";
-import { besideHole, cannotPlay, holeAt, type Hole } from "./damage";
+import { besideHole, cannotPlay, holeAt, leftAt, type Hole } from "./damage";
 import { Feed } from "./feed";
 import { followTable } from "./poll";
 import { endOf, toAxis, toMedia, units, type Unit } from "./table";
@@ -20,6 +20,7 @@ const LAST_FRAMES_S = 0.1;
 const LIVE_LAG_S = 1.6;
 const CATCH_UP_S = 3;
 const TICK_MS = 250;
+const PATIENCE_MS = 1500;
 
 export class MediaPlayer implements Player {
   private readonly stop = new AbortController();
@@ -39,6 +40,7 @@ export class MediaPlayer implements Player {
   private taking: Promise<void> = Promise.resolve();
   /** What keeps everything from playing; stands before what is said of damage. */
   private fault: string | null = null;
+  private away = false;
   private said: string | null = null;
 
   constructor(
@@ -108,6 +110,11 @@ export class MediaPlayer implements Player {
   play(): void {
     if (this.list.length && !this.table?.live && this.video.currentTime >= endOf(this.list) - 0.05) this.seek(0);
     this.video.play().catch(() => this.events.changed());
+  }
+
+  retry(): void {
+    this.fail(null);
+    this.feed?.retry();
   }
 
   pause(): void {
@@ -199,7 +206,7 @@ export class MediaPlayer implements Player {
       position: () => this.wanted(),
       fetch: (path, signal) => api.media(this.session, path, signal),
       hole: () => this.hole(),
-      failed: (error) => this.fail(sentence(error)),
+      failed: (error) => this.fail(isAway(error) ? leftAt(sentence(error)) : sentence(error), isAway(error)),
       fetched: () => this.fail(null),
       reachedEnd: () => this.finish(),
     });
@@ -251,17 +258,23 @@ export class MediaPlayer implements Player {
   }
 
   /** Note what keeps everything from playing, or that nothing does. */
-  private fail(text: string | null): void {
+  private fail(text: string | null, away = false): void {
     this.fault = text;
+    this.away = away;
     this.say();
   }
 
   /** Tell the one sentence that is true at this place. */
   private say(): void {
     const hole = besideHole(this.damaged, this.target_ms !== null ? this.asked() : this.video.currentTime);
-    const text = this.fault ?? (hole ? cannotPlay((hole[1] - hole[0]) * 1000) : null);
-    if (text !== this.said) this.events.trouble(text);
+    const text = this.fault ?? (hole ? cannotPlay((hole[1] - hole[0]) * 1000) : this.waiting());
+    if (text !== this.said) this.events.trouble(text, this.away);
     this.said = text;
+  }
+
+  /** What is told where nothing is shown because nothing has come yet, as from a slow remote. */
+  private waiting(): string | null {
+    return (this.feed?.waits_ms ?? 0) > PATIENCE_MS && !this.held(this.wanted()) ? "Waiting for the film of this time." : null;
   }
 
   private asked(): number {

@@ -11,6 +11,8 @@ export class Playing {
   rate = $state(1);
   muted = $state(false);
   trouble = $state<string | null>(null);
+  /** Whether what is missing may come when it is tried again. */
+  away = $state(false);
   /** Whether there is a table, and video in it. */
   ready = $state(false);
   hasVideo = $state(true);
@@ -25,7 +27,10 @@ export class Playing {
     this.player = new MediaPlayer(this.model.id, video, {
       moved: (ms) => (this.model.now_ms = ms),
       changed: () => this.read(),
-      trouble: (text) => (this.trouble = text),
+      trouble: (text, away) => {
+        this.trouble = text;
+        this.away = away;
+      },
       table: (end_ms, isLive, hasVideo) => {
         this.ready = true;
         this.hasVideo = hasVideo;
@@ -43,6 +48,10 @@ export class Playing {
   close(): void {
     this.player?.close();
     this.player = null;
+  }
+
+  retry(): void {
+    this.player?.retry();
   }
 
   private read(): void {
