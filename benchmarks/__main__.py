@@ -31,6 +31,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=None)
     parser.add_argument("--runs", type=int, default=None)
     parser.add_argument("--load", action="append", default=[], choices=list(LOADS))
+    parser.add_argument("--gib", type=int, default=None, help="of the store's memory and backups: how much")
     known = [*capture.MEASURES, *sound_course.MEASURES, *faults_course.FAULTS, *health.MEASURES, *store.MEASURES]
     parser.add_argument("--measure", action="append", default=[], choices=known)
     asked = parser.parse_args(words)
@@ -94,8 +95,8 @@ def _health(asked: argparse.Namespace, command: str) -> bool:
 def _store(asked: argparse.Namespace, command: str) -> bool:
     chosen, runs = store.choose(asked.measure), asked.runs or store.RUNS
     store.need_programs(chosen)
-    print(f"the store takes about {store.lasts_s(chosen, runs) / 60:.1f} min", flush=True)
-    return _sections("store", store.run(chosen, runs, print), command, f"Median of {runs} (minimum to maximum).")
+    print(f"the store takes about {store.lasts_s(chosen, runs, asked.gib) / 60:.1f} min", flush=True)
+    return _sections("store", store.run(chosen, runs, print, gib=asked.gib), command, f"Median of {runs} (minimum to maximum).")
 
 
 def _accounted(figures: Iterable[Figure]) -> Iterator[Figure]:
