@@ -96,7 +96,8 @@ def _store(asked: argparse.Namespace, command: str) -> bool:
     chosen, runs = store.choose(asked.measure), asked.runs or store.RUNS
     store.need_programs(chosen)
     print(f"the store takes about {store.lasts_s(chosen, runs, asked.gib) / 60:.1f} min", flush=True)
-    return _sections("store", store.run(chosen, runs, print, gib=asked.gib), command, f"Median of {runs} (minimum to maximum).")
+    figures = store.run(chosen, runs, print, gib=asked.gib)
+    return _sections("store", figures, command, f"Median of {runs} (minimum to maximum).")
 
 
 def _accounted(figures: Iterable[Figure]) -> Iterator[Figure]:
