@@ -40,9 +40,10 @@ def test_devices_that_die_or_hang_leave_gaps_and_come_back(
 ) -> None:
     with recording(home, display=xserver.display, mic=MIC, system=SYSTEM) as run:
         run.until_recorded(1200)
+        mic, system = _parec_of(run, MIC), _parec_of(run, SYSTEM)
         killed_ns = run.store.clock.now_ns()
-        os.kill(_parec_of(run, MIC), signal.SIGKILL)
-        os.kill(_parec_of(run, SYSTEM), signal.SIGSTOP)
+        os.kill(mic, signal.SIGKILL)
+        os.kill(system, signal.SIGSTOP)
         first = run.until_push(2, push="gap", reason="device_lost", track="audio.mic")
         run.until_push(2, push="gap", reason="device_lost", track="audio.system")
         assert run.store.clock.now_ns() - killed_ns < 2 * _SECOND

@@ -233,11 +233,18 @@ class ReadChunk:
 
     def take(self, lines: list[bytes], wanted: Wanted | None) -> None:
         """Read some more lines."""
-        told = _told(lines)
-        chosen = _chosen(told, wanted)
+        if isinstance(wanted, Choice) and not wanted.inside:
+            # Most of an hour is what is left out: it is passed over first, and only the rest is looked at again.
+            kept = wanted.of(lines)
+            chosen = _told(kept)
+            count = len(lines) - len(kept) + len(chosen)
+        else:
+            told = _told(lines)
+            chosen, count = _chosen(told, wanted), len(told)
         bad: list[int] = []
         events = decode_lines(chosen, bad.append)
         if bad:
+            told = _told(lines)
             first, last = (_nth(told, wanted, index) for index in (bad[0], bad[-1]))
             before, until = bad[0], bad[-1] + 1 - len(bad)
             if self.refused is None:
@@ -245,7 +252,7 @@ class ReadChunk:
             self.refused = self.refused[0], self.lines + last + 1
             self.around = self.around[0], len(self.events) + until
         self.events += events
-        self.lines += len(told)
+        self.lines += count
 
 
 def read_chunk(data: bytes, wanted: Wanted | None = None) -> ReadChunk:
